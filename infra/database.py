@@ -1,0 +1,114 @@
+"""A database URL in, a `Database` out: one way to write and one way to read, on both engines."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from sqlalchemy import event
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from pipeline.errors import InvalidSettingsError, StoreUnavailable
+
+Dialect = Literal["postgresql", "sqlite"]
+
+#: Our transactions take milliseconds; one that waits longer is stuck, and must not hold others up.
+_POSTGRESQL_LIMITS = (
+    "-c lock_timeout=5s -c statement_timeout=30s -c idle_in_transaction_session_timeout=5s -c timezone=UTC"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """The engines of one process. SQLite has one writing connection: a second would only wait."""
+
+    writer: AsyncEngine
+    reader: AsyncEngine
+    dialect: Dialect
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        """One transaction, committed at the end; raises StoreUnavailable when the database is away."""
+        with _translated():
+            async with self.writer.begin() as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """One consistent view, for queries that belong together."""
+        with _translated():
+            async with self.reader.connect() as connection:
+                if self.dialect == "postgresql":
+                    await connection.execution_options(isolation_level="REPEATABLE READ")
+                yield connection
+
+    async def close(self) -> None:
+        await self.writer.dispose()
+        if self.reader is not self.writer:
+            await self.reader.dispose()
+
+
+class _translated:  # noqa: N801 - a context manager, read as a word
+    """Foreign errors stop here: a lost connection, a lock timeout or a full disk are StoreUnavailable."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _: Any, error: BaseException | None, __: Any) -> None:
+        lost = isinstance(error, DBAPIError) and error.connection_invalidated
+        if lost or isinstance(error, OperationalError | InterfaceError | PoolTimeoutError | ConnectionError):
+            raise StoreUnavailable(f"the database did not take it: {type(error).__name__}") from error
+
+
+def connect(url: str, *, pool_size: int = 8) -> Database:
+    """Open nothing yet: connections are made when they are needed."""
+    if url.startswith("sqlite:///"):
+        return _sqlite(Path(url.removeprefix("sqlite:///")))
+    if url.startswith("postgresql+psycopg://"):
+        engine = create_async_engine(
+            url,
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=10,
+            pool_pre_ping=True,
+            connect_args={"options": _POSTGRESQL_LIMITS, "connect_timeout": 5},
+        )
+        return Database(engine, engine, "postgresql")
+    raise InvalidSettingsError(
+        "PENSTOCK_DATABASE__URL: write postgresql+psycopg://user@host/name or sqlite:///path"
+    )
+
+
+def _sqlite(path: Path) -> Database:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    url = f"sqlite+aiosqlite:///{path}"
+    writer = create_async_engine(url, pool_size=1, max_overflow=0, pool_timeout=30)
+    reader = create_async_engine(url, pool_size=4, max_overflow=4, pool_timeout=30)
+    for engine, begin in ((writer, "BEGIN IMMEDIATE"), (reader, "BEGIN")):
+        event.listen(engine.sync_engine, "connect", _configure_sqlite)
+        event.listen(engine.sync_engine, "begin", _begin_with(begin))
+    return Database(writer, reader, "sqlite")
+
+
+def _configure_sqlite(connection: Any, _: Any) -> None:
+    # The driver's own BEGIN is deferred and comes only before a write; ours is explicit.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in (
+        "journal_mode=WAL",
+        "busy_timeout=30000",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_with(statement: str) -> Any:
+    def begin(connection: Any) -> None:
+        connection.exec_driver_sql(statement)
+
+    return begin

@@ -1,0 +1,42 @@
+"""The version of the database's shape: brought up to date, or checked at start-up."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
+
+from infra.database import Database
+from pipeline.errors import InvalidSettingsError
+
+_SCRIPTS = Path(__file__).parent / "migrations"
+
+
+def _config(connection: Connection | None = None) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_SCRIPTS))
+    config.attributes["connection"] = connection
+    return config
+
+
+async def upgrade(database: Database) -> str:
+    """Run what is missing, in one transaction; returns the revision that the database now has."""
+    async with database.write() as connection:
+        await connection.run_sync(lambda sync: command.upgrade(_config(sync), "head"))
+        return await connection.run_sync(_current) or ""
+
+
+async def check(database: Database) -> None:
+    """Raise InvalidSettingsError, with the command to run, unless the database is up to date."""
+    head = ScriptDirectory.from_config(_config()).get_current_head()
+    async with database.read() as connection:
+        current = await connection.run_sync(_current)
+    if current != head:
+        state = "has no tables yet" if current is None else f"is at {current}, this release needs {head}"
+        raise InvalidSettingsError(f"the database {state}; run: penstock db upgrade")
+
+
+def _current(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()

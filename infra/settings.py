@@ -1,0 +1,204 @@
+"""Environment in, one frozen `Settings` tree out; read once, at the door.
+
+Variables are PENSTOCK_SECTION__NAME. Every field's description is its line in the README's table.
+"""
+
+import json
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from pipeline.catalogue import DEFAULT_PACKAGES
+from pipeline.errors import InvalidSettingsError
+from pipeline.spend import Prices
+
+
+class Section(BaseModel):
+    """The base of every section: a misspelt variable is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DatabaseSettings(Section):
+    url: str = Field(
+        "sqlite:///.penstock/penstock.db", description="PostgreSQL (postgresql+psycopg://...) or SQLite."
+    )
+    pool_size: int = Field(8, ge=1, le=200, description="Connections per process, on PostgreSQL.")
+
+
+class KafkaSettings(Section):
+    bootstrap_servers: str = Field("", description="host:port,...; empty means embedded: topics are in SQL.")
+    group: str = Field("penstock", description="Consumer group of `serve ingest`.")
+    partitions: int = Field(6, ge=1, description="Partitions of a topic that `topics create` makes.")
+    replication_factor: int = Field(1, ge=1, description="Replicas of a topic that `topics create` makes.")
+    retention_hours: int = Field(168, ge=1, description="Retention of a topic that `topics create` makes.")
+    max_message_bytes: int = Field(
+        1_000_000, ge=1_000, description="Largest outgoing message: key, value and headers."
+    )
+    security_protocol: str = Field("PLAINTEXT", description="PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL.")
+    sasl_mechanism: str = Field("", description="PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512.")
+    sasl_username: str = Field("", description="User of the SASL mechanism.")
+    sasl_password: SecretStr = Field(SecretStr(""), description="Password of the SASL mechanism.")
+    ssl_cafile: str = Field("", description="CA certificates; empty takes the system's.")
+
+
+class RedisSettings(Section):
+    url: SecretStr = Field(
+        SecretStr("redis://127.0.0.1:6379/0"), description="Celery's broker: doorbells only."
+    )
+
+
+class ModelSettings(Section):
+    base_url: str = Field("https://api.openai.com/v1", description="An OpenAI-compatible endpoint.")
+    model: str = Field(description="The model's name at that endpoint.")
+    api_key: SecretStr = Field(SecretStr(""), description="Its key; empty takes OPENAI_API_KEY.")
+    timeout_seconds: float = Field(60.0, gt=0, description="Deadline of one call, from first byte to last.")
+    max_output_tokens: int = Field(2_000, ge=16, description="Token limit of one answer.")
+    max_response_bytes: int = Field(1_048_576, ge=1_024, description="An answer larger than this is cut off.")
+    input_price: Decimal | None = Field(None, ge=0, description="Price of a million input tokens.")
+    cached_input_price: Decimal | None = Field(
+        None, ge=0, description="Price of a million cached input tokens; unset takes the input price."
+    )
+    output_price: Decimal | None = Field(None, ge=0, description="Price of a million output tokens.")
+
+    @property
+    def prices(self) -> Prices | None:
+        """None unless both prices are set."""
+        if self.input_price is None or self.output_price is None:
+            return None
+        cached = self.cached_input_price
+        return Prices(self.input_price, self.input_price if cached is None else cached, self.output_price)
+
+
+class SourceSettings(Section):
+    secrets: tuple[SecretStr, ...] = Field((), description="A JSON list; all are valid, for rotation.")
+    topic: str = Field("", description="Declares a Standard Webhooks source by settings alone.")
+
+    @field_validator("secrets", mode="before")
+    @classmethod
+    def _parse(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            return tuple(json.loads(value))
+        except (json.JSONDecodeError, TypeError) as error:
+            raise ValueError('write a JSON list of strings, such as ["whsec_..."]') from error
+
+
+class ApiSettings(Section):
+    host: str = Field("127.0.0.1", description="Address that the API listens on.")
+    port: int = Field(8080, ge=0, le=65_535, description="Port that the API listens on.")
+    max_body_bytes: int = Field(1_048_576, ge=1_024, description="A larger body is answered 413.")
+    max_due: int = Field(50_000, ge=1, description="Due events above which the API answers 503.")
+
+
+class MetricsSettings(Section):
+    host: str = Field("127.0.0.1", description="Address of /metrics, /healthz and /readyz.")
+    port: int | None = Field(
+        None, ge=0, le=65_535, description="Their port; unset takes one per process kind."
+    )
+
+
+class IngestSettings(Section):
+    batch: int = Field(500, ge=1, le=5_000, description="Records accepted in one transaction.")
+    pause_above: int = Field(20_000, ge=1, description="Due events above which partitions are paused.")
+    resume_below: int = Field(10_000, ge=0, description="Due events below which they are resumed.")
+
+
+class WorkerSettings(Section):
+    slots: int = Field(128, ge=1, le=2_000, description="Events in flight in one worker process.")
+    lane_slots: int = Field(
+        96, ge=1, le=2_000, description="Events in flight of one workflow in one process."
+    )
+    lease_seconds: float = Field(60.0, gt=0, description="How long a claim holds without being renewed.")
+    renew_seconds: float = Field(15.0, gt=0, description="How often claims are renewed.")
+    look_seconds: float = Field(5.0, gt=0, description="How often a process looks for work, bell or not.")
+    grace_seconds: float = Field(20.0, ge=0, description="Time for calls in flight when a worker stops.")
+    watchdog_seconds: float = Field(30.0, gt=0, description="A loop blocked for longer ends the process.")
+
+
+class SweepSettings(Section):
+    look_seconds: float = Field(1.0, gt=0, description="How often overdue work is looked for.")
+
+
+class SimulatorSettings(Section):
+    host: str = Field("127.0.0.1", description="Address of the simulated model.")
+    port: int = Field(8099, ge=0, le=65_535, description="Port of the simulated model.")
+    latency_ms: int = Field(0, ge=0, description="How long the simulated model thinks.")
+
+
+class SentrySettings(Section):
+    dsn: SecretStr = Field(SecretStr(""), description="Sentry project; empty turns Sentry off.")
+    environment: str = Field("production", description="Sentry environment.")
+    traces_sample_rate: float = Field(
+        0.0, ge=0, le=1, description="Share of events with a Sentry transaction."
+    )
+
+
+class LogSettings(Section):
+    level: str = Field("info", pattern="^(debug|info|warning|error)$", description="Lowest level written.")
+    json_lines: bool | None = Field(None, description="JSON lines; unset means: unless on a terminal.")
+
+
+class Settings(BaseSettings):
+    """Everything that differs between deployments; what a workflow does is code."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="PENSTOCK_",
+        env_nested_delimiter="__",
+        frozen=True,
+        extra="ignore",
+        hide_input_in_errors=True,
+    )
+
+    workflows: Annotated[tuple[str, ...], NoDecode] = Field(
+        DEFAULT_PACKAGES, description="Packages with WORKFLOWS, separated by commas, instead of the examples."
+    )
+    secret: SecretStr = Field(
+        SecretStr(""), description="Key of event fingerprints; the same in all processes, never changed."
+    )
+    database: DatabaseSettings = DatabaseSettings()
+    kafka: KafkaSettings = KafkaSettings()
+    redis: RedisSettings = RedisSettings()
+    models: Mapping[str, ModelSettings] = Field({}, description="Endpoints by alias.")
+    sources: Mapping[str, SourceSettings] = Field({}, description="Webhook sources by name.")
+    api: ApiSettings = ApiSettings()
+    metrics: MetricsSettings = MetricsSettings()
+    ingest: IngestSettings = IngestSettings()
+    worker: WorkerSettings = WorkerSettings()
+    sweep: SweepSettings = SweepSettings()
+    simulator: SimulatorSettings = SimulatorSettings()
+    sentry: SentrySettings = SentrySettings()
+    log: LogSettings = LogSettings()
+
+    @field_validator("workflows", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
+
+    @property
+    def is_embedded(self) -> bool:
+        """Without Kafka, the topics are in the database and one process does everything."""
+        return not self.kafka.bootstrap_servers
+
+    @property
+    def sqlite_path(self) -> Path | None:
+        """The SQLite file, None on PostgreSQL."""
+        prefix = "sqlite:///"
+        return Path(self.database.url.removeprefix(prefix)) if self.database.url.startswith(prefix) else None
+
+
+def load() -> Settings:
+    """Read the environment; raises InvalidSettingsError, which names each variable."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        lines = []
+        for detail in error.errors(include_input=False):
+            variable = "PENSTOCK_" + "__".join(str(part).upper() for part in detail["loc"])
+            lines.append(f"{variable}: {detail['msg']}")
+        raise InvalidSettingsError("\n".join(lines)) from error

@@ -1,0 +1,113 @@
+"""Events at the door in, rows out: the accepting transaction."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from infra import tables as t
+from infra.database import Database
+from infra.store.statements import NOW, count, insert
+from pipeline.ports import Admission
+from pipeline.publish import content_id
+from schemas.event import Received
+
+
+async def accept(database: Database, events: Sequence[Received], *, shard: int) -> list[Admission]:
+    """Event, content, work and counter rows of what is new, in one transaction; duplicates are counted."""
+    first = {event.event_id: event for event in reversed(events)}
+    async with database.write() as connection:
+        new = await insert_events(connection, database, list(first.values()), shard=shard)
+        fresh = [first[event_id] for event_id in sorted(new)]
+        if fresh:
+            statement = insert(database, t.work).values(due_at=NOW)
+            await connection.execute(statement, [_work(event) for event in fresh])
+        known = await _fingerprints(connection, [event for event in first if event not in new])
+        known |= {event.event_id: event.fingerprint for event in fresh}
+        admissions = [_admission(event, known, new) for event in events]
+        duplicates = Counter(
+            event.workflow
+            for event, admission in zip(events, admissions, strict=True)
+            if admission is Admission.DUPLICATE
+        )
+        await count(connection, database, "duplicate", duplicates, shard=shard)
+    return admissions
+
+
+async def insert_events(
+    connection: AsyncConnection, database: Database, events: Sequence[Received], *, shard: int
+) -> set[UUID]:
+    """Event, content and counter rows of the events that did not exist; returns their ids."""
+    if not events:
+        return set()
+    # In id order, so that two transactions with the same events do not wait for each other in a ring.
+    ordered = sorted(events, key=lambda event: event.event_id)
+    statement = insert(database, t.event).values(accepted_at=NOW).on_conflict_do_nothing()
+    rows = [_event(event) for event in ordered]
+    inserted = await connection.scalars(statement.returning(t.event.c.event_id), rows)
+    new = set(inserted.all())
+    fresh = [event for event in ordered if event.event_id in new]
+    if fresh:
+        await connection.execute(insert(database, t.content), [_content(event) for event in fresh])
+        accepted = Counter(event.workflow for event in fresh)
+        await count(connection, database, "accepted", accepted, shard=shard)
+    return new
+
+
+def _admission(event: Received, known: dict[UUID, bytes], new: set[UUID]) -> Admission:
+    if event.event_id in new:
+        new.discard(event.event_id)  # a second one in the same batch is a duplicate of the first
+        return Admission.ACCEPTED
+    same = known[event.event_id] == event.fingerprint
+    return Admission.DUPLICATE if same else Admission.ID_REUSED
+
+
+async def _fingerprints(connection: AsyncConnection, ids: Sequence[UUID]) -> dict[UUID, bytes]:
+    if not ids:
+        return {}
+    query = select(t.event.c.event_id, t.event.c.fingerprint).where(t.event.c.event_id.in_(ids))
+    return {row.event_id: row.fingerprint for row in await connection.execute(query)}
+
+
+def _event(event: Received) -> dict[str, Any]:
+    return {
+        "event_id": event.event_id,
+        "topic": event.identity.topic,
+        "source": event.identity.source,
+        "source_id": event.identity.id,
+        "workflow": event.workflow,
+        "type": event.type,
+        "subject": event.subject,
+        "time": event.time,
+        "key": event.key,
+        "fingerprint": event.fingerprint,
+        "content_id": content_id(event.event_id),
+        "partition": event.origin.partition if event.origin else None,
+        "offset": event.origin.offset if event.origin else None,
+        "traceparent": event.traceparent,
+    }
+
+
+def _content(event: Received) -> dict[str, Any]:
+    return {
+        "id": content_id(event.event_id),
+        "event_id": event.event_id,
+        "data": event.content,
+        "salt": event.salt,
+    }
+
+
+def _work(event: Received) -> dict[str, Any]:
+    return {
+        "event_id": event.event_id,
+        "lane": event.workflow,
+        "key": event.key,
+        "size": len(event.content),
+        "revision": 0,
+        "priority": 0,
+        "crashes": 0,
+        "faults": 0,
+    }

@@ -1,0 +1,181 @@
+"""Changesets in, rows out: the one write that decides."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Table, delete, func, select
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from infra import tables as t
+from infra.database import Database
+from infra.store.accept import insert_events
+from infra.store.statements import NOW, holds, insert
+from pipeline.errors import Unstorable
+from pipeline.ports import Written
+from pipeline.record import Scribe, bury, flaw
+from schemas.changeset import AuditRecord, Changeset, ClaimToken, ExpectedRevision, NewEvent
+
+#: A replay waits behind live events.
+REPLAY_PRIORITY = 10
+
+
+async def commit(
+    database: Database, changesets: Sequence[Changeset], *, scribe: Scribe, shard: int
+) -> list[Written]:
+    """Write those whose guard holds, all in one transaction; the others come back as fenced.
+
+    A changeset that cannot be stored or published ends its event `dead` (BURIED). A data error of
+    the database splits the batch by halves until the culprit is alone.
+    """
+    checked = [_fit(changeset, scribe) for changeset in changesets]
+    passed = await _write_or_split(database, [changeset for changeset, _ in checked], scribe, shard)
+    return [
+        Written.FENCED if fate is Written.FENCED else (Written.BURIED if is_buried else fate)
+        for (_, is_buried), fate in zip(checked, passed, strict=True)
+    ]
+
+
+def _fit(changeset: Changeset, scribe: Scribe) -> tuple[Changeset, bool]:
+    error = flaw(changeset, max_message_bytes=scribe.max_message_bytes)
+    if error is None or isinstance(changeset.guard, ExpectedRevision):
+        return changeset, False
+    return bury(changeset, error, scribe=scribe), True
+
+
+async def _write_or_split(
+    database: Database, changesets: Sequence[Changeset], scribe: Scribe, shard: int
+) -> list[Written]:
+    if not changesets:
+        return []
+    try:
+        passed = await _write(database, changesets, shard=shard)
+    except DBAPIError as error:
+        if len(changesets) > 1:
+            middle = len(changesets) // 2
+            left = await _write_or_split(database, changesets[:middle], scribe, shard)
+            return left + await _write_or_split(database, changesets[middle:], scribe, shard)
+        return [await _bury_culprit(database, changesets[0], error, scribe, shard)]
+    return [
+        Written.COMMITTED if changeset.event.event_id in passed else Written.FENCED
+        for changeset in changesets
+    ]
+
+
+async def _bury_culprit(
+    database: Database, changeset: Changeset, error: DBAPIError, scribe: Scribe, shard: int
+) -> Written:
+    """People see the error; a machine's changeset ends its event, with the error's name as the cause."""
+    if isinstance(changeset.guard, ExpectedRevision):
+        raise Unstorable(f"the database refused it: {type(error).__name__}") from error
+    cause = Unstorable(f"the database refused the result: {type(error.orig).__name__}")
+    dead = bury(changeset, cause, scribe=scribe)
+    passed = await _write(database, [dead], shard=shard)
+    return Written.BURIED if passed else Written.FENCED
+
+
+async def _write(database: Database, changesets: Sequence[Changeset], *, shard: int) -> set[UUID]:
+    """One transaction; returns the events whose changeset was written."""
+    ordered = sorted(changesets, key=lambda changeset: changeset.event.event_id)
+    async with database.write() as connection:
+        passed = await _close_work(connection, ordered)
+        new = [changeset.event for changeset in ordered if isinstance(changeset.guard, NewEvent)]
+        passed |= await insert_events(connection, database, new, shard=shard)
+        passed |= await _expected(connection, database, ordered)
+        await _insert(connection, database, [c for c in ordered if c.event.event_id in passed])
+    return passed
+
+
+async def _close_work(connection: AsyncConnection, changesets: Sequence[Changeset]) -> set[UUID]:
+    """Delete the work rows whose claim still holds. Locked in id order first: two batches may cross."""
+    pairs = [(c.event.event_id, c.guard.token) for c in changesets if isinstance(c.guard, ClaimToken)]
+    if not pairs:
+        return set()
+    locked = select(t.work.c.seq).where(holds(pairs)).order_by(t.work.c.event_id).with_for_update()
+    cte = locked.cte("locked")
+    statement = delete(t.work).where(t.work.c.seq.in_(select(cte.c.seq))).returning(t.work.c.event_id)
+    return set((await connection.scalars(statement)).all())
+
+
+async def _expected(
+    connection: AsyncConnection, database: Database, changesets: Sequence[Changeset]
+) -> set[UUID]:
+    """The events whose newest revision is the expected one and that nothing works on."""
+    passed = set()
+    for changeset in changesets:
+        if isinstance(changeset.guard, ExpectedRevision):
+            event_id = changeset.event.event_id
+            await connection.execute(
+                select(t.event.c.event_id).where(t.event.c.event_id == event_id).with_for_update()
+            )
+            newest = select(func.max(t.result.c.revision)).where(t.result.c.event_id == event_id)
+            working = select(t.work.c.seq).where(t.work.c.event_id == event_id)
+            is_newest = (await connection.execute(newest)).scalar() == changeset.guard.revision
+            if is_newest and (await connection.execute(working)).first() is None:
+                passed.add(event_id)
+    return passed
+
+
+async def _insert(connection: AsyncConnection, database: Database, changesets: Sequence[Changeset]) -> None:
+    async def rows(table: Table, values: Iterable[dict[str, Any]], **now: Any) -> None:
+        listed = list(values)
+        if listed:
+            statement = insert(database, table)
+            await connection.execute(statement.values(**now) if now else statement, listed)
+
+    await rows(t.result, (_result(changeset) for changeset in changesets))
+    await rows(t.audit_record, (audit_row(record) for c in changesets for record in c.audit))
+    await rows(t.outbox, (row for c in changesets for row in _messages(c)), created_at=NOW)
+    await rows(t.review, (_review(c) for c in changesets if c.review), created_at=NOW)
+    await rows(t.work, (_work(c) for c in changesets if c.reopen), due_at=NOW)
+
+
+def _result(changeset: Changeset) -> dict[str, Any]:
+    return {**asdict(changeset.result), "reasons": list(changeset.result.reasons)}
+
+
+def audit_row(record: AuditRecord) -> dict[str, Any]:
+    """The columns of an audit record: its bytes, and copies to look it up by."""
+    row = asdict(record)
+    actor = row.pop("actor")
+    return {**row, "actor_kind": actor["kind"], "actor_name": actor["name"]}
+
+
+def _messages(changeset: Changeset) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": message.id,
+            "event_id": changeset.event.event_id,
+            "revision": changeset.result.revision,
+            "topic": message.topic,
+            "key": message.key,
+            "value": message.value,
+            "headers": dict(message.headers),
+        }
+        for message in changeset.outbox
+    ]
+
+
+def _review(changeset: Changeset) -> dict[str, Any]:
+    return {
+        "id": changeset.review.id if changeset.review else None,
+        "event_id": changeset.event.event_id,
+        "revision": changeset.result.revision,
+        "workflow": changeset.result.workflow,
+        "reasons": list(changeset.review.reasons) if changeset.review else [],
+    }
+
+
+def _work(changeset: Changeset) -> dict[str, Any]:
+    return {
+        "event_id": changeset.event.event_id,
+        "lane": changeset.result.workflow,
+        "key": changeset.event.key,
+        "size": len(changeset.event.content),
+        "revision": changeset.result.revision,
+        "priority": REPLAY_PRIORITY,
+        "crashes": 0,
+        "faults": 0,
+    }

@@ -1,0 +1,138 @@
+"""The call journal: attempts in, rows out; and back again for an event that is claimed once more."""
+
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from typing import Any
+from uuid import UUID, uuid5
+
+from sqlalchemy import select, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from infra import tables as t
+from infra.database import Database
+from infra.store.statements import insert
+from schemas.event import NAMESPACE, Received, derived_id
+from schemas.extraction import Attempt, Request, Usage
+
+
+async def journal(database: Database, attempts: Sequence[tuple[Attempt, Received]]) -> None:
+    """Attempts and the texts they refer to, in one transaction. May be called twice."""
+    contents: dict[UUID, dict[str, Any]] = {}
+    for attempt, event in attempts:
+        for row in _contents(attempt, event):
+            contents[row["id"]] = row
+    rows = [_row(attempt) for attempt, _ in attempts]
+    async with database.write() as connection:
+        await connection.execute(
+            insert(database, t.content).on_conflict_do_nothing(),
+            [contents[content_id] for content_id in sorted(contents)],
+        )
+        await connection.execute(insert(database, t.attempt).on_conflict_do_nothing(), rows)
+
+
+async def read_attempts(
+    connection: AsyncConnection, revisions: Mapping[UUID, int]
+) -> dict[UUID, tuple[Attempt, ...]]:
+    """The journalled attempts of these (event, revision), in the order they were made."""
+    if not revisions:
+        return {}
+    query = (
+        select(t.attempt)
+        .where(tuple_(t.attempt.c.event_id, t.attempt.c.revision).in_(list(revisions.items())))
+        .order_by(t.attempt.c.event_id, t.attempt.c.step, t.attempt.c.started_at)
+    )
+    rows = (await connection.execute(query)).all()
+    contents = await _read_contents(connection, rows)
+    return {
+        event_id: tuple(_attempt(row, contents) for row in group)
+        for event_id, group in groupby(rows, key=lambda row: row.event_id)
+    }
+
+
+def _skeleton_id(request: Request) -> UUID:
+    """By content, so that the stable part of a prompt is stored once."""
+    return uuid5(NAMESPACE, "skeleton:" + request.skeleton.decode())
+
+
+def _text_ids(attempt: Attempt) -> list[UUID]:
+    """The event's text has one id in all its attempts; the feedback of a re-ask has its own."""
+    ids = [derived_id(attempt.event_id, attempt.revision, "text")]
+    feedback = [uuid5(attempt.id, f"text/{index}") for index in range(1, len(attempt.request.texts))]
+    return (ids + feedback)[: len(attempt.request.texts)]
+
+
+def _contents(attempt: Attempt, event: Received) -> list[dict[str, Any]]:
+    own = [*zip(_text_ids(attempt), attempt.request.texts, strict=True), (attempt.id, attempt.response)]
+    rows: list[dict[str, Any]] = [
+        {"id": content_id, "event_id": event.event_id, "data": data, "salt": event.salt}
+        for content_id, data in own
+    ]
+    skeleton = attempt.request.skeleton
+    return [*rows, {"id": _skeleton_id(attempt.request), "event_id": None, "data": skeleton, "salt": b""}]
+
+
+def _row(attempt: Attempt) -> dict[str, Any]:
+    return {
+        "id": attempt.id,
+        "event_id": attempt.event_id,
+        "revision": attempt.revision,
+        "step": attempt.step,
+        "version": attempt.version,
+        "alias": attempt.alias,
+        "model_asked": attempt.model_asked,
+        "model_answered": attempt.model_answered,
+        "response_id": attempt.response_id,
+        "system_fingerprint": attempt.system_fingerprint,
+        "skeleton_id": _skeleton_id(attempt.request),
+        "text_ids": [str(text_id) for text_id in _text_ids(attempt)],
+        "request_sha256": attempt.request_sha256,
+        "response_content_id": attempt.id,
+        "started_at": attempt.started_at,
+        "latency_ms": attempt.latency_ms,
+        "status": attempt.status,
+        "failure": attempt.failure,
+        "complaints": list(attempt.complaints),
+        "retry_after_seconds": attempt.retry_after_seconds,
+        "finish_reason": attempt.finish_reason,
+        "input_tokens": attempt.usage.input_tokens,
+        "output_tokens": attempt.usage.output_tokens,
+        "cached_tokens": attempt.usage.cached_tokens,
+        "cost_micros": attempt.cost_micros,
+    }
+
+
+async def _read_contents(connection: AsyncConnection, rows: Sequence[Any]) -> dict[UUID, bytes]:
+    ids = {row.skeleton_id for row in rows} | {row.response_content_id for row in rows}
+    ids |= {UUID(text_id) for row in rows for text_id in row.text_ids}
+    if not ids:
+        return {}
+    query = select(t.content.c.id, t.content.c.data).where(t.content.c.id.in_(ids))
+    return {row.id: row.data for row in await connection.execute(query)}
+
+
+def _attempt(row: Any, contents: Mapping[UUID, bytes]) -> Attempt:
+    texts = tuple(contents[UUID(text_id)] for text_id in row.text_ids)
+    return Attempt(
+        id=row.id,
+        event_id=row.event_id,
+        revision=row.revision,
+        step=row.step,
+        version=row.version,
+        alias=row.alias,
+        model_asked=row.model_asked,
+        request=Request(contents[row.skeleton_id], texts),
+        request_sha256=row.request_sha256,
+        started_at=row.started_at,
+        latency_ms=row.latency_ms,
+        response=contents[row.response_content_id],
+        failure=row.failure,
+        complaints=tuple(row.complaints),
+        status=row.status,
+        retry_after_seconds=row.retry_after_seconds,
+        finish_reason=row.finish_reason,
+        model_answered=row.model_answered,
+        response_id=row.response_id,
+        system_fingerprint=row.system_fingerprint,
+        usage=Usage(row.input_tokens, row.output_tokens, row.cached_tokens),
+        cost_micros=row.cost_micros,
+    )

@@ -1,0 +1,72 @@
+"""The outbox: unpublished messages out, acknowledgements in; and the topics of embedded mode."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import bindparam, func, select, update
+
+from infra import tables as t
+from infra.database import Database
+from infra.store.statements import NOW, insert
+from pipeline.ports import Placed
+from schemas.changeset import OutboxMessage
+
+
+async def unpublished(database: Database, *, limit: int) -> list[OutboxMessage]:
+    """The oldest messages without an acknowledgement.
+
+    By absence, never by a cursor: sequence values commit out of order, and a cursor would skip some.
+    """
+    query = select(t.outbox).where(t.outbox.c.published_at.is_(None)).order_by(t.outbox.c.seq).limit(limit)
+    async with database.read() as connection:
+        rows = (await connection.execute(query)).all()
+    return [
+        OutboxMessage(id=row.id, topic=row.topic, key=row.key, value=row.value, headers=row.headers)
+        for row in rows
+    ]
+
+
+async def published(database: Database, placed: Sequence[Placed]) -> None:
+    """Mark what was acknowledged, with where it went. May be called twice."""
+    if not placed:
+        return
+    statement = (
+        update(t.outbox)
+        .where(t.outbox.c.id == bindparam("message"))
+        .values(published_at=NOW, partition=bindparam("at_partition"), offset=bindparam("at_offset"))
+    )
+    rows = [
+        {"message": row.id, "at_partition": row.partition, "at_offset": row.offset}
+        for row in sorted(placed, key=lambda row: row.id)
+    ]
+    async with database.write() as connection:
+        await connection.execute(statement, rows)
+
+
+async def append_to_log(database: Database, messages: Sequence[OutboxMessage]) -> list[Placed]:
+    """Embedded mode's topics: append, gap-free per topic; a message that is there keeps its place."""
+    async with database.write() as connection:
+        offset = select(func.coalesce(func.max(t.topic_log.c.offset) + 1, 0)).where(
+            t.topic_log.c.topic == bindparam("topic")
+        )
+        statement = (
+            insert(database, t.topic_log)
+            .values(offset=offset.scalar_subquery(), published_at=NOW)
+            .on_conflict_do_nothing(index_elements=["outbox_id"])
+        )
+        for message in messages:
+            await connection.execute(statement, _log_row(message))
+        query = select(t.topic_log.c.outbox_id, t.topic_log.c.offset).where(
+            t.topic_log.c.outbox_id.in_([message.id for message in messages])
+        )
+        return [Placed(row.outbox_id, 0, row[1]) for row in await connection.execute(query)]
+
+
+def _log_row(message: OutboxMessage) -> dict[str, Any]:
+    return {
+        "topic": message.topic,
+        "outbox_id": message.id,
+        "key": message.key,
+        "headers": dict(message.headers),
+        "value": message.value,
+    }

@@ -1,0 +1,46 @@
+"""Pieces that the store's statements share."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Table, tuple_
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from infra import tables as t
+from infra.database import Database
+from infra.tables import later
+
+#: Columns that the database fills in: its clock, its sequences.
+NOW = later(0.0)
+
+
+def insert(database: Database, table: Table) -> Any:
+    """INSERT with ON CONFLICT, which SQLAlchemy has per dialect."""
+    return postgresql.insert(table) if database.dialect == "postgresql" else sqlite.insert(table)
+
+
+def holds(pairs: Iterable[tuple[UUID, UUID]]) -> ColumnElement[bool]:
+    """Work rows that still carry one of these (event_id, token) pairs."""
+    return tuple_(t.work.c.event_id, t.work.c.token).in_(list(pairs))
+
+
+async def count(
+    connection: AsyncConnection, database: Database, name: str, amounts: Mapping[str, int], *, shard: int
+) -> None:
+    """Add to the counter `name`, per workflow, in this process's shard."""
+    rows = [
+        {"name": name, "workflow": workflow, "shard": shard, "value": amount}
+        for workflow, amount in sorted(amounts.items())
+        if amount
+    ]
+    if rows:
+        statement = insert(database, t.counter)
+        await connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=["name", "workflow", "shard"],
+                set_={"value": t.counter.c.value + statement.excluded.value},
+            ),
+            rows,
+        )

@@ -1,0 +1,73 @@
+"""`SqlStore`: the Store port on SQL. Each method is one transaction; the modules beside it do the work."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from infra.database import Database
+from infra.store import accept, commit, journal, lease, outbox
+from pipeline.claim import Claimed, Release
+from pipeline.ports import Admission, Placed, Written
+from pipeline.record import Scribe
+from schemas.changeset import Changeset, OutboxMessage
+from schemas.event import Received
+from schemas.extraction import Attempt
+
+
+@dataclass(frozen=True, slots=True)
+class SqlStore:
+    """The rows of one deployment. `shard` is this process's counter shard, out of 16."""
+
+    database: Database
+    scribe: Scribe
+    shard: int = 0
+    lease_seconds: float = 60.0
+
+    async def accept(self, events: Sequence[Received]) -> list[Admission]:
+        return await accept.accept(self.database, events, shard=self.shard)
+
+    async def claim(
+        self, lane: str, *, limit: int, ordered: bool = False, suspects: bool = False
+    ) -> list[Claimed]:
+        return await lease.claim(
+            self.database,
+            lane,
+            limit=limit,
+            ordered=ordered,
+            suspects=suspects,
+            lease_seconds=self.lease_seconds,
+        )
+
+    async def renew(self, claims: Sequence[Claimed]) -> set[UUID]:
+        return await lease.renew(self.database, claims, lease_seconds=self.lease_seconds)
+
+    async def release(self, releases: Sequence[Release]) -> None:
+        await lease.release(self.database, releases)
+
+    async def due_lanes(self, lanes: Sequence[str], *, suspects: bool = False) -> list[str]:
+        return await lease.due_lanes(self.database, lanes, suspects=suspects)
+
+    async def depth(self, *, at_most: int) -> int:
+        return await lease.depth(self.database, at_most=at_most)
+
+    async def journal(self, attempts: Sequence[tuple[Attempt, Received]]) -> None:
+        await journal.journal(self.database, attempts)
+
+    async def commit(self, changesets: Sequence[Changeset]) -> list[Written]:
+        return await commit.commit(self.database, changesets, scribe=self.scribe, shard=self.shard)
+
+    async def unpublished(self, *, limit: int) -> list[OutboxMessage]:
+        return await outbox.unpublished(self.database, limit=limit)
+
+    async def published(self, placed: Sequence[Placed]) -> None:
+        await outbox.published(self.database, placed)
+
+
+@dataclass(frozen=True, slots=True)
+class LogPublisher:
+    """The Publisher port of embedded mode: topics are rows of the same database."""
+
+    database: Database
+
+    async def publish(self, messages: Sequence[OutboxMessage]) -> list[Placed]:
+        return await outbox.append_to_log(self.database, messages)

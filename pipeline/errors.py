@@ -1,0 +1,161 @@
+"""What can go wrong with an event: each error is a stable reason and a sentence.
+
+The docstring is the default message. What becomes of an event with such an error is decided in
+`pipeline.retry`, nowhere else.
+"""
+
+from typing import ClassVar
+
+from schemas.decision import MAX_REASON_LENGTH
+from schemas.text import clean
+
+
+class PipelineError(Exception):
+    """Something kept an event from its outcome."""
+
+    reason: ClassVar[str] = "error"
+
+    def __init__(self, detail: str | None = None) -> None:
+        # A detail may quote a sender's attribute name, and goes to a database, a topic and a browser.
+        message = detail or (type(self).__doc__ or "").strip()
+        super().__init__(clean(message, max_length=MAX_REASON_LENGTH))
+
+
+class RetryableError(PipelineError):
+    """The same input may work later."""
+
+
+class ModelUnavailable(RetryableError):
+    """The model's server failed, refused the connection or sent no JSON."""
+
+    reason = "model_unavailable"
+
+
+class ModelRateLimited(RetryableError):
+    """The model's server asks us to slow down."""
+
+    reason = "model_rate_limited"
+
+
+class ModelTimeout(RetryableError):
+    """The model did not finish its answer within the deadline of one call."""
+
+    reason = "model_timeout"
+
+
+class StoreUnavailable(RetryableError):
+    """The database cannot be reached or did not take the transaction."""
+
+    reason = "store_unavailable"
+
+
+class CallCancelled(RetryableError):
+    """The call was cancelled because the process stops or lost its claim."""
+
+    reason = "cancelled"
+
+
+class PausedError(PipelineError):
+    """Nothing is wrong with the event: it waits, and the wait is not counted."""
+
+
+class QuotaExhausted(PausedError):
+    """The provider's quota is used up; raise it there."""
+
+    reason = "quota_exhausted"
+
+
+class ModelMisconfigured(PausedError):
+    """The endpoint refuses our key or does not know the model; check PENSTOCK_MODELS__*."""
+
+    reason = "model_misconfigured"
+
+
+class PermanentError(PipelineError):
+    """The same input will always fail."""
+
+
+class InvalidEvent(PermanentError):
+    """The bytes are no event of this topic."""
+
+    reason = "invalid_event"
+
+
+class IdReused(PermanentError):
+    """An event with this source and id exists, with other data."""
+
+    reason = "id_reused"
+
+
+class ModelRefused(PermanentError):
+    """The model refused to answer."""
+
+    reason = "model_refused"
+
+
+class ModelFiltered(PermanentError):
+    """The provider's content filter stopped the answer."""
+
+    reason = "model_filtered"
+
+
+class RequestRejected(PermanentError):
+    """The model's server calls the request wrong (HTTP 400, 413 or 422)."""
+
+    reason = "request_rejected"
+
+
+class UnusableOutput(PermanentError):
+    """The answer does not fit the schema, and asking again did not help."""
+
+    reason = "unusable_output"
+
+
+class Truncated(PermanentError):
+    """The answer was cut off at the token limit."""
+
+    reason = "truncated"
+
+
+class Crashed(PermanentError):
+    """The event ended the process that worked on it, five times."""
+
+    reason = "crashed"
+
+
+class Faulty(PermanentError):
+    """Our code or the workflow's failed on this event, three times; Sentry and the logs have the error."""
+
+    reason = "faulty"
+
+
+class Unstorable(PermanentError):
+    """The database cannot hold the result."""
+
+    reason = "unstorable"
+
+
+class MessageTooLarge(PermanentError):
+    """The outgoing message is larger than `kafka.max_message_bytes`."""
+
+    reason = "message_too_large"
+
+
+class InvalidWorkflowError(Exception):
+    """A workflow's declaration is wrong; raised at start-up, with the file, the field and the cure."""
+
+    def __init__(self, file: str, field: str, problem: str, cure: str) -> None:
+        super().__init__(f"{file}: {field}: {problem}. {cure}")
+        self.file, self.field, self.problem, self.cure = file, field, problem, cure
+
+
+class InvalidSettingsError(Exception):
+    """A setting is missing or wrong; raised at start-up, with the variable to set."""
+
+
+class NotFound(Exception):
+    """No such event, workflow, topic or token."""
+
+
+class Conflict(Exception):
+    """Somebody else was faster, or the event is not in a state that allows this."""

@@ -1,0 +1,85 @@
+"""The seam: what the pipeline needs of the world, as Protocols that `infra` implements."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+from uuid import UUID
+
+from pipeline.assemble import Call
+from pipeline.catalogue import Entry
+from pipeline.claim import Claimed, Release
+from schemas.changeset import Changeset, OutboxMessage
+from schemas.event import Received
+from schemas.extraction import Attempt, Extraction
+
+
+class Admission(Enum):
+    """What became of an event at the door."""
+
+    ACCEPTED = "accepted"
+    DUPLICATE = "duplicate"
+    ID_REUSED = "id_reused"
+
+
+class Written(Enum):
+    """What became of a changeset."""
+
+    COMMITTED = "committed"
+    FENCED = "fenced"
+    BURIED = "buried"
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Where a message went: the acknowledgement of one outbox row."""
+
+    id: UUID
+    partition: int
+    offset: int
+
+
+class Model(Protocol):
+    """A model behind aliases. `ask` never raises for a failed call: the attempt says what failed."""
+
+    async def ask(self, call: Call) -> Attempt: ...
+
+    def read(self, entry: Entry, attempt: Attempt) -> Extraction:
+        """The valid extraction in an attempt without a failure."""
+        ...
+
+
+class Journal(Protocol):
+    """Where attempts are kept. Returns when the attempt is durable."""
+
+    async def journal(self, attempt: Attempt, event: Received) -> None: ...
+
+
+class Store(Protocol):
+    """The named writes that an event's life needs; each is one transaction."""
+
+    async def accept(self, events: Sequence[Received]) -> list[Admission]: ...
+
+    async def claim(
+        self, lane: str, *, limit: int, ordered: bool = False, suspects: bool = False
+    ) -> list[Claimed]: ...
+
+    async def renew(self, claims: Sequence[Claimed]) -> set[UUID]:
+        """Prolong the leases; returns the ids of the events that are still ours."""
+        ...
+
+    async def release(self, releases: Sequence[Release]) -> None: ...
+
+    async def journal(self, attempts: Sequence[tuple[Attempt, Received]]) -> None: ...
+
+    async def commit(self, changesets: Sequence[Changeset]) -> list[Written]: ...
+
+    async def unpublished(self, *, limit: int) -> list[OutboxMessage]: ...
+
+    async def published(self, placed: Sequence[Placed]) -> None: ...
+
+
+class Publisher(Protocol):
+    """A way to the topics. Returns the acknowledged ones only; the others stay in the outbox."""
+
+    async def publish(self, messages: Sequence[OutboxMessage]) -> list[Placed]: ...

@@ -1,0 +1,89 @@
+"""A result in, the message that leaves by a topic out: CloudEvents, Kafka binary binding."""
+
+import base64
+from typing import Final
+from uuid import UUID
+
+from cloudevents.core.bindings import kafka
+from cloudevents.core.formats.json import JSONFormat
+from cloudevents.core.v1.event import CloudEvent
+from pydantic import BaseModel
+
+from schemas.changeset import AuditRecord, OutboxMessage, Result
+from schemas.event import Received, derived_id
+from schemas.messages import AuditMessage, ContentReference, DeadLetter
+
+AUDIT_TOPIC: Final = "audit.records.v1"
+_JSON: Final = JSONFormat()
+
+#: Base64 grows bytes by a third; the rest of a dead letter and its headers take less than this: source, id,
+#: key and reason of 512 characters each, at up to 12 bytes per character in JSON.
+_DEAD_LETTER_FRAME: Final = 32_768
+
+
+def content_id(event_id: UUID) -> UUID:
+    """The `content` row that holds an event's data."""
+    return derived_id(event_id, 0, "content")
+
+
+def result_message(
+    result: Result, event: Received, audit: AuditRecord, *, topic: str, body: BaseModel
+) -> OutboxMessage:
+    """`body` for the topic that the workflow produces."""
+    identity = derived_id(event.event_id, result.revision, "outbox")
+    return _message(identity, topic, event, audit, body=body, type=f"penstock.{getattr(body, 'kind', '')}")
+
+
+def audit_message(event: Received, audit: AuditRecord) -> OutboxMessage:
+    """An audit record for its topic."""
+    body = AuditMessage(id=audit.id, record=audit.canonical.decode(), leaf=audit.leaf.hex())
+    identity = derived_id(event.event_id, audit.revision or 0, "outbox", 1)
+    return _message(identity, AUDIT_TOPIC, event, audit, body=body, type="penstock.audit_record")
+
+
+def dead_letter(result: Result, event: Received, *, reason: str, max_bytes: int) -> DeadLetter:
+    """What `<consumes>.dead` carries; bytes that would not fit go out as a reference."""
+    fits = len(event.content) * 4 // 3 + _DEAD_LETTER_FRAME < max_bytes
+    reference = ContentReference(
+        id=content_id(event.event_id),
+        sha256=event.salted(event.content).hex(),
+        bytes=len(event.content),
+    )
+    return DeadLetter(
+        event_id=event.event_id,
+        workflow=result.workflow,
+        version=result.version,
+        revision=result.revision,
+        source=event.identity.source,
+        id=event.identity.id,
+        outcome=result.state,
+        reason=reason,
+        reasons=list(result.reasons),
+        topic=event.identity.topic,
+        partition=event.origin.partition if event.origin else None,
+        offset=event.origin.offset if event.origin else None,
+        original_base64=base64.b64encode(event.content).decode() if fits else None,
+        original=None if fits else reference,
+        decided_at=result.decided_at,
+    )
+
+
+def _message(
+    identity: UUID, topic: str, event: Received, audit: AuditRecord, *, body: BaseModel, type: str
+) -> OutboxMessage:
+    attributes = {
+        "id": str(identity),
+        "source": "penstock",
+        "type": type,
+        "subject": str(event.event_id),
+        "time": audit.occurred_at,
+        "datacontenttype": "application/json",
+        "dataschema": f"penstock:contracts/{topic}.json",
+    }
+    wire = kafka.to_binary(CloudEvent(attributes, body.model_dump(mode="json")), _JSON)
+    headers = {name: value.decode() for name, value in wire.headers.items()}
+    headers |= {"id": str(identity), "type": type, "schema": f"penstock:contracts/{topic}.json"}
+    headers["audit_leaf"] = audit.leaf.hex()
+    if event.traceparent:
+        headers["traceparent"] = event.traceparent
+    return OutboxMessage(id=identity, topic=topic, key=event.key, value=wire.value, headers=headers)

@@ -1,0 +1,289 @@
+"""A decision in, the changeset that writes it out."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from pipeline import audit, publish
+from pipeline.catalogue import Entry
+from pipeline.claim import Claimed
+from pipeline.errors import MessageTooLarge, PermanentError, PipelineError, Unstorable
+from pipeline.extract import GiveUp
+from pipeline.receive import canonical
+from schemas.changeset import (
+    Actor,
+    AuditRecord,
+    Changeset,
+    ClaimToken,
+    Guard,
+    NewEvent,
+    OutboxMessage,
+    Result,
+    ReviewItem,
+)
+from schemas.decision import Decision, Outcome
+from schemas.event import Received, derived_id
+from schemas.extraction import Answer, Attempt, Extraction
+from schemas.messages import ResultMessage
+
+
+@dataclass(frozen=True, slots=True)
+class Scribe:
+    """Who writes, with which release of Penstock, and how large a message may be."""
+
+    actor: Actor
+    release: str
+    max_message_bytes: int
+
+
+def decided(
+    claimed: Claimed,
+    entry: Entry,
+    decision: Decision,
+    answer: Answer[Extraction],
+    *,
+    now: datetime,
+    scribe: Scribe,
+) -> Changeset:
+    """The policy decided on an answer."""
+    result = Result(
+        id=derived_id(claimed.event.event_id, claimed.revision, "result"),
+        event_id=claimed.event.event_id,
+        revision=claimed.revision,
+        workflow=entry.workflow.name,
+        version=entry.version,
+        state=decision.outcome,
+        reasons=decision.reasons,
+        decided_at=now,
+        data=answer.value.model_dump(mode="json"),
+        model=answer.model,
+        cost_micros=cost_of(answer.attempts),
+        supersedes=claimed.revision - 1 or None,
+    )
+    record = _decision_record(result, claimed.event, answer.attempts, code="policy", scribe=scribe)
+    messages: tuple[OutboxMessage, ...] = ()
+    if decision.outcome.may_be_acted_on:
+        message = _result_body(result, claimed, answer)
+        topic = entry.workflow.produces
+        messages = (publish.result_message(result, claimed.event, record, topic=topic, body=message),)
+    return _changeset(
+        result, claimed.event, ClaimToken(claimed.token), record, messages, code="policy", scribe=scribe
+    )
+
+
+def given_up(
+    claimed: Claimed,
+    entry: Entry,
+    end: GiveUp,
+    attempts: Sequence[Attempt],
+    *,
+    now: datetime,
+    scribe: Scribe,
+    detail: str | None = None,
+) -> Changeset:
+    """The machine found no answer: a person decides, or the event is dead."""
+    reason = detail or _sentence(end.reason)
+    outcome = Outcome.DEAD if end.dead else Outcome.NEEDS_REVIEW
+    result = _without_data(claimed.event, claimed.revision, entry, outcome, (reason,), now=now)
+    result = replace(result, cost_micros=cost_of(attempts))
+    record = _decision_record(result, claimed.event, attempts, code=end.reason, scribe=scribe)
+    guard = ClaimToken(claimed.token)
+    return _changeset(result, claimed.event, guard, record, (), code=end.reason, scribe=scribe)
+
+
+def dead_at_the_door(
+    event: Received, entry: Entry, error: PermanentError, *, now: datetime, scribe: Scribe
+) -> Changeset:
+    """Bytes that are no valid event: stored, told on the dead topic, never worked on."""
+    result = _without_data(event, 1, entry, Outcome.DEAD, (str(error),), now=now)
+    record = _decision_record(result, event, (), code=error.reason, scribe=scribe)
+    return _changeset(result, event, NewEvent(), record, (), code=error.reason, scribe=scribe)
+
+
+def bury(changeset: Changeset, error: PermanentError, *, scribe: Scribe) -> Changeset:
+    """The same event, dead: for a changeset that cannot be written or published."""
+    result = replace(changeset.result, state=Outcome.DEAD, reasons=(str(error),), data=None)
+    record = _decision_record(result, changeset.event, (), code=error.reason, scribe=scribe)
+    return _changeset(result, changeset.event, changeset.guard, record, (), code=error.reason, scribe=scribe)
+
+
+def flaw(changeset: Changeset, *, max_message_bytes: int) -> PermanentError | None:
+    """What keeps a changeset from being written, as far as can be known before the statement."""
+    if any(message.size > max_message_bytes for message in changeset.outbox):
+        return MessageTooLarge(f"the outgoing message is larger than {max_message_bytes} bytes")
+    if "\0" in "".join(_texts(changeset.result.data)):
+        return Unstorable("the result holds a NUL character")
+    return None
+
+
+def cost_of(attempts: Sequence[Attempt]) -> int | None:
+    """Micro-units of all attempts; None when no price is set."""
+    costs = [attempt.cost_micros for attempt in attempts if attempt.cost_micros is not None]
+    return sum(costs) if costs else None
+
+
+def _texts(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, Mapping):
+        return [text for pair in value.items() for item in pair for text in _texts(item)]
+    if isinstance(value, list | tuple):
+        return [text for item in value for text in _texts(item)]
+    return []
+
+
+def _sentence(reason: str) -> str:
+    """The default message of the error with this reason."""
+    waiting: list[type[PipelineError]] = [PipelineError]
+    while waiting:
+        error = waiting.pop()
+        if error.reason == reason:
+            return str(error())
+        waiting += error.__subclasses__()
+    return reason
+
+
+def _without_data(
+    event: Received, revision: int, entry: Entry, outcome: Outcome, reasons: tuple[str, ...], *, now: datetime
+) -> Result:
+    return Result(
+        id=derived_id(event.event_id, revision, "result"),
+        event_id=event.event_id,
+        revision=revision,
+        workflow=entry.workflow.name,
+        version=entry.version,
+        state=outcome,
+        reasons=reasons,
+        decided_at=now,
+        supersedes=revision - 1 or None,
+    )
+
+
+def _result_body(result: Result, claimed: Claimed, answer: Answer[Extraction]) -> ResultMessage[Extraction]:
+    return ResultMessage[Any](
+        event_id=result.event_id,
+        workflow=result.workflow,
+        version=result.version,
+        revision=result.revision,
+        source=claimed.event.identity.source,
+        id=claimed.event.identity.id,
+        outcome=result.state,
+        supersedes=result.supersedes,
+        data=answer.value,
+        model=result.model,
+        reasons=list(result.reasons),
+        accepted_at=claimed.accepted_at,
+        decided_at=result.decided_at,
+    )
+
+
+def _changeset(
+    result: Result,
+    event: Received,
+    guard: Guard,
+    record: AuditRecord,
+    messages: tuple[OutboxMessage, ...],
+    *,
+    code: str,
+    scribe: Scribe,
+) -> Changeset:
+    outcome = Outcome(result.state)
+    if outcome.is_dead_letter:
+        body = publish.dead_letter(result, event, reason=code, max_bytes=scribe.max_message_bytes)
+        topic = f"{event.identity.topic}.dead"
+        messages = (publish.result_message(result, event, record, topic=topic, body=body),)
+    item = None
+    if outcome is Outcome.NEEDS_REVIEW:
+        item = ReviewItem(derived_id(event.event_id, result.revision, "review"), result.reasons)
+    return Changeset(
+        event=event,
+        guard=guard,
+        result=result,
+        audit=(record,),
+        outbox=(*messages, publish.audit_message(event, record)),
+        review=item,
+    )
+
+
+def _decision_record(
+    result: Result, event: Received, attempts: Sequence[Attempt], *, code: str, scribe: Scribe
+) -> AuditRecord:
+    output = None
+    if result.data is not None:
+        output = {"sha256": event.salted(canonical(result.data)).hex()}
+    body = {
+        "code": code,
+        "cost_micros": result.cost_micros,
+        "input": {
+            "content": str(publish.content_id(event.event_id)),
+            "sha256": event.salted(event.content).hex(),
+        },
+        "output": output,
+        "model": result.model,
+        "attempts": [_attempt(attempt, event) for attempt in attempts],
+        "reasons": list(result.reasons),
+    }
+    return record_of(result, event, kind="decision", body=body, actor=scribe.actor, release=scribe.release)
+
+
+def record_of(
+    result: Result, event: Received, *, kind: str, body: Mapping[str, Any], actor: Actor, release: str
+) -> AuditRecord:
+    """The audit record of `result`: what it says is in `body`, who and when is added here."""
+    identity = derived_id(event.event_id, result.revision, "audit")
+    content = audit.canonical(
+        {
+            "v": 1,
+            "id": str(identity),
+            "kind": kind,
+            "event_id": str(event.event_id),
+            "topic": event.identity.topic,
+            "source": event.identity.source,
+            "source_id": event.identity.id,
+            "workflow": result.workflow,
+            "version": result.version,
+            "release": release,
+            "revision": result.revision,
+            "outcome": result.state,
+            "occurred_at": result.decided_at.isoformat(),
+            "actor": {"kind": actor.kind, "name": actor.name},
+            **body,
+        }
+    )
+    return AuditRecord(
+        id=identity,
+        kind=kind,
+        canonical=content,
+        leaf=audit.leaf(content),
+        occurred_at=result.decided_at,
+        actor=actor,
+        event_id=event.event_id,
+        revision=result.revision,
+        workflow=result.workflow,
+        version=result.version,
+        outcome=result.state,
+    )
+
+
+def _attempt(attempt: Attempt, event: Received) -> dict[str, Any]:
+    return {
+        "id": str(attempt.id),
+        "step": attempt.step,
+        "alias": attempt.alias,
+        "model_asked": attempt.model_asked,
+        "model_answered": attempt.model_answered,
+        "response_id": attempt.response_id,
+        "system_fingerprint": attempt.system_fingerprint,
+        "started_at": attempt.started_at.isoformat(),
+        "latency_ms": attempt.latency_ms,
+        "request_sha256": event.salted(attempt.request.body).hex(),
+        "response_sha256": event.salted(attempt.response).hex(),
+        "status": attempt.status,
+        "finish_reason": attempt.finish_reason,
+        "failure": attempt.failure,
+        "input_tokens": attempt.usage.input_tokens,
+        "cached_tokens": attempt.usage.cached_tokens,
+        "output_tokens": attempt.usage.output_tokens,
+        "cost_micros": attempt.cost_micros,
+    }

@@ -1,0 +1,57 @@
+"""What becomes of a failed attempt: a reason in, a fate out. The one place that decides it."""
+
+from datetime import timedelta
+from enum import Enum
+from typing import Final
+
+from pipeline import errors
+
+
+class Fate(Enum):
+    """The next step after a failure."""
+
+    REASK = "ask the same model once more, with the complaints; then the next model; then review"
+    NEXT_MODEL = "ask the next model; after the last, review"
+    REVIEW = "a person decides"
+    RETRY = "the same again later; after the last try, dead"
+    WAIT = "the same again later, as often as it takes"
+
+
+FATES: Final[dict[str, Fate]] = {
+    errors.UnusableOutput.reason: Fate.REASK,
+    errors.Truncated.reason: Fate.NEXT_MODEL,
+    errors.RequestRejected.reason: Fate.NEXT_MODEL,
+    errors.ModelRefused.reason: Fate.REVIEW,
+    errors.ModelFiltered.reason: Fate.REVIEW,
+    errors.ModelUnavailable.reason: Fate.RETRY,
+    errors.ModelRateLimited.reason: Fate.RETRY,
+    errors.ModelTimeout.reason: Fate.RETRY,
+    errors.CallCancelled.reason: Fate.WAIT,
+    errors.QuotaExhausted.reason: Fate.WAIT,
+    errors.ModelMisconfigured.reason: Fate.WAIT,
+}
+
+#: Tries of one class of retryable error, over an event's whole life: about ten minutes of them.
+MAX_TRIES: Final = 8
+#: Times that a bug (an error outside the taxonomy) may show before the event is given up.
+MAX_FAULTS: Final = 3
+#: Crashes after which a claim gives an event up without running it.
+MAX_CRASHES: Final = 5
+#: Crashes from which on only the suspects' process runs an event.
+SUSPECT_CRASHES: Final = 2
+
+BASE_DELAY: Final = timedelta(seconds=1)
+MAX_DELAY: Final = timedelta(minutes=5)
+WAIT_DELAY: Final = timedelta(seconds=30)
+
+
+def backoff(tries: int, *, jitter: float) -> timedelta:
+    """Exponential back-off with full jitter (M. Brooker, AWS, 2015); `jitter` is in [0, 1)."""
+    ceiling: timedelta = min(MAX_DELAY, BASE_DELAY * int(2 ** min(tries, 16)))
+    return ceiling * jitter
+
+
+def delay(tries: int, *, jitter: float, retry_after_seconds: float | None) -> timedelta:
+    """How long to wait before try number `tries` + 1; a server's Retry-After is a lower bound."""
+    asked = timedelta(seconds=min(retry_after_seconds or 0.0, 86_400.0))
+    return max(asked, backoff(tries, jitter=jitter))

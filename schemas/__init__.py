@@ -1,0 +1,17 @@
+"""The nouns that a workflow's author needs; the rest is in the modules."""
+
+from schemas.decision import Decision, accept, reject, review
+from schemas.event import Event, Text
+from schemas.extraction import Answer, Extraction, Money
+
+__all__ = [
+    "Answer",
+    "Decision",
+    "Event",
+    "Extraction",
+    "Money",
+    "Text",
+    "accept",
+    "reject",
+    "review",
+]

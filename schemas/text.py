@@ -1,0 +1,23 @@
+"""Which characters a text may hold to be stored, shown and signed."""
+
+import re
+
+#: Control characters but tab and line ends, and lone surrogates: no database, terminal or reader takes them.
+_UNCLEAN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+def is_clean(text: str) -> bool:
+    """Is every character one that a database, a terminal and a reader can take?"""
+    return _UNCLEAN.search(text) is None
+
+
+def clean(text: str, *, max_length: int) -> str:
+    """`text` with the others replaced by U+FFFD, cut to `max_length` characters."""
+    return _UNCLEAN.sub("\ufffd", text[:max_length])
+
+
+def refuse_unclean(text: str) -> str:
+    """A Pydantic validator: `text` itself, or ValueError."""
+    if not is_clean(text):
+        raise ValueError("holds a control character or a broken surrogate")
+    return text

@@ -1,0 +1,187 @@
+"""A small workflow, and builders and fakes around it: each test names only what it is about."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final, TypeVar
+from uuid import UUID
+
+from pydantic import Field
+
+from pipeline import Workflow
+from pipeline.assemble import Call
+from pipeline.catalogue import Entry
+from pipeline.claim import Claimed
+from pipeline.process import World
+from pipeline.receive import Stamp, canonical
+from pipeline.record import Scribe
+from pipeline.workflow import AnyWorkflow
+from schemas import Answer, Decision, Event, Extraction, Money, Text, accept, reject, review
+from schemas.changeset import Actor
+from schemas.event import Identity, Origin, Received
+from schemas.extraction import Attempt, Request, Usage
+
+NOW: Final = datetime(2024, 5, 17, 12, 30, tzinfo=UTC)
+STAMP: Final = Stamp(secret=b"secret of the tests", salt=bytes(range(16)))
+SCRIBE: Final = Scribe(Actor("service", "worker"), release="0.0.0", max_message_bytes=1_000_000)
+TOKEN: Final = UUID(int=7)
+
+X = TypeVar("X", bound=Extraction)
+
+
+class Note(Event):
+    text: Annotated[str, Text(1_000)]
+
+
+class Facts(Extraction):
+    city: Annotated[str, Text(100)] | None = Field(description="The city; null if none is named.")
+    amount: Money | None = Field(description="The amount, such as 12.50; null if none is named.")
+
+
+def policy(note: Note, answer: Answer[Facts]) -> Decision:
+    if answer.value.city is None:
+        return reject("no city")
+    if answer.value.amount is None or answer.value.amount > 100:
+        return review("the amount is large or missing")
+    return accept()
+
+
+NOTES: Final = Workflow(
+    name="notes",
+    consumes="notes.written.v1",
+    produces="notes.facts.v1",
+    event=Note,
+    extraction=Facts,
+    text=lambda note: note.text,
+    prompt="Find the city and the amount.",
+    models=("fast", "strong"),
+    policy=policy,
+)
+
+
+def workflow(**changes: Any) -> AnyWorkflow:
+    """The notes workflow, declared differently."""
+    return replace(NOTES, **changes)
+
+
+def entry(declaration: AnyWorkflow = NOTES, version: str = "5" * 64) -> Entry:
+    return Entry(declaration, instructions=str(declaration.prompt), content="{}", version=version)
+
+
+def received(
+    data: Mapping[str, Any] | None = None,
+    *,
+    id: str = "note-1",
+    source: str = "tests",
+    content: bytes | None = None,
+    key: bytes = b"key-1",
+    origin: Origin | None = None,
+    traceparent: str | None = None,
+) -> Received:
+    body = canonical(data or {"text": "12.50 for the ferry to Oban"}) if content is None else content
+    identity = Identity("notes.written.v1", source, id)
+    return Received(
+        event_id=identity.event_id,
+        identity=identity,
+        workflow="notes",
+        type="note.written",
+        key=key,
+        content=body,
+        salt=STAMP.salt,
+        fingerprint=STAMP.fingerprint(body),
+        origin=origin,
+        traceparent=traceparent,
+    )
+
+
+def attempt(
+    failure: str | None = None,
+    *,
+    alias: str = "fast",
+    step: int = 0,
+    answer: Mapping[str, Any] | None = None,
+    complaints: tuple[str, ...] = (),
+    retry_after_seconds: float | None = None,
+    version: str = "5" * 64,
+    cost_micros: int | None = 10,
+) -> Attempt:
+    response = json.dumps(answer or {"city": "Oban", "amount": "12.50"}).encode()
+    return Attempt(
+        id=UUID(int=step + 1),
+        event_id=received().event_id,
+        revision=1,
+        step=step,
+        version=version,
+        alias=alias,
+        model_asked=f"{alias}-1",
+        request=Request(b'{"text":"\0"}', (b"12.50 for the ferry to Oban",)),
+        request_sha256=b"\1" * 32,
+        started_at=NOW,
+        latency_ms=250,
+        response=b"" if failure else response,
+        failure=failure,
+        complaints=complaints,
+        retry_after_seconds=retry_after_seconds,
+        model_answered=None if failure else f"{alias}-1-2024",
+        usage=Usage(100, 20, 0),
+        cost_micros=cost_micros,
+    )
+
+
+def claimed(
+    event: Received | None = None,
+    *,
+    attempts: tuple[Attempt, ...] = (),
+    revision: int = 1,
+    crashes: int = 1,
+    faults: int = 0,
+) -> Claimed:
+    return Claimed(
+        event=event or received(),
+        token=TOKEN,
+        revision=revision,
+        accepted_at=NOW,
+        crashes=crashes,
+        faults=faults,
+        attempts=attempts,
+    )
+
+
+class FakeModel:
+    """Gives the `replies` in turn: the reason of a failure, or an answer. Keeps the calls."""
+
+    def __init__(self, *replies: str | Mapping[str, Any]) -> None:
+        self.replies = list(replies)
+        self.calls: list[Call] = []
+
+    async def ask(self, call: Call) -> Attempt:
+        self.calls.append(call)
+        reply = self.replies.pop(0)
+        if isinstance(reply, str):
+            complaints = ("amount: not a string",) if reply == "unusable_output" else ()
+            return attempt(reply, alias=call.alias, step=call.step, complaints=complaints)
+        return attempt(alias=call.alias, step=call.step, answer=reply)
+
+    def read(self, entry: Entry, attempt: Attempt) -> Extraction:
+        extraction: Extraction = entry.workflow.extraction.model_validate_json(attempt.response)
+        return extraction
+
+
+class FakeJournal:
+    """Remembers what was journalled."""
+
+    def __init__(self) -> None:
+        self.attempts: list[Attempt] = []
+
+    async def journal(self, attempt: Attempt, event: Received) -> None:
+        self.attempts.append(attempt)
+
+
+def world(model: FakeModel, journal: FakeJournal | None = None) -> World:
+    return World(model, journal or FakeJournal(), SCRIBE, clock=lambda: NOW, jitter=lambda: 0.5)
+
+
+def answer_of(value: X, attempts: Sequence[Attempt] = ()) -> Answer[X]:
+    """`value` as if the model had given it."""
+    return Answer(value, tuple(attempts) or (attempt(),))
