@@ -5,6 +5,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from pipeline.errors import StoreUnavailable
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -65,3 +67,15 @@ class Batcher(Generic[T, R]):
             for (_, future), result in zip(batch, results, strict=True):
                 if not future.done():
                     future.set_result(result)
+
+
+async def until_stored(write: Callable[[], Awaitable[R]], *, pause_seconds: float = 0.5) -> R:
+    """Try `write` until the database takes it: what is held in memory must not be lost to an outage.
+
+    Ends by cancellation only; whoever holds a lease is cancelled when the lease is lost.
+    """
+    while True:
+        try:
+            return await write()
+        except StoreUnavailable:
+            await asyncio.sleep(pause_seconds)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from infra.batch import Batcher
+from infra.batch import Batcher, until_stored
 from pipeline.ports import Store
 from schemas.event import Received
 from schemas.extraction import Attempt
@@ -23,7 +23,7 @@ class BatchedJournal:
         self._batcher = Batcher(self._write, limit=_LIMIT, linger_seconds=_LINGER_SECONDS)
 
     async def journal(self, attempt: Attempt, event: Received) -> None:
-        await self._batcher.submit((attempt, event))
+        await until_stored(lambda: self._batcher.submit((attempt, event)))
 
     async def _write(self, rows: Sequence[tuple[Attempt, Received]]) -> list[None]:
         await self.store.journal(rows)

@@ -186,9 +186,9 @@ class OpenAIModel:
         choice = completion.choices[0] if completion.choices else None
         known: dict[str, Any] = {
             "response": body,
-            "model_answered": completion.model,
-            "response_id": completion.id,
-            "system_fingerprint": completion.system_fingerprint,
+            "model_answered": _told(completion.model),
+            "response_id": _told(completion.id),
+            "system_fingerprint": _told(completion.system_fingerprint),
             "finish_reason": choice.finish_reason if choice else None,
             "usage": usage,
             "cost_micros": cost_micros(usage, settings.prices),
@@ -241,6 +241,11 @@ async def _read(response: httpx2.Response, limit: int) -> bytes:
             )
         parts.append(part)
     return b"".join(parts)
+
+
+def _told(text: str | None) -> str | None:
+    """A word of the provider's, fit for a column."""
+    return None if text is None else clean(text, max_length=200)
 
 
 def _encoded(value: Any) -> bytes:

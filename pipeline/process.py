@@ -12,9 +12,9 @@ from pipeline.errors import Crashed, Faulty, InvalidEvent
 from pipeline.extract import Answered, Ask, GiveUp, Wait, next_step
 from pipeline.ports import Journal, Model
 from pipeline.receive import stored
-from pipeline.record import Scribe, decided, given_up
+from pipeline.record import decided, given_up
 from pipeline.retry import MAX_CRASHES, MAX_FAULTS, backoff
-from schemas.changeset import Changeset
+from schemas.changeset import Changeset, Scribe
 from schemas.extraction import Answer
 
 

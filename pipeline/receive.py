@@ -8,7 +8,7 @@ import hashlib
 import hmac
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -116,11 +116,12 @@ def from_kafka(record: Record, stamp: Stamp) -> Envelope:
     body = record.value or b""
     if _has_envelope(headers, _KAFKA_PREFIX):
         raw = {name: value.encode() for name, value in headers.items() if name.startswith(_KAFKA_PREFIX)}
-        message = kafka.KafkaMessage({**raw, "content-type": b"application/json"}, None, body)
-        return _envelope(lambda: kafka.from_binary(message, _JSON, _event), body, headers=headers)
+        message = kafka.KafkaMessage(raw, None, b"")
+        data = parse(body)
+        return _envelope(_built(lambda: kafka.from_binary(message, _JSON, _event)), data, headers=headers)
     value = parse(body)
     if _is_structured(headers, value):
-        return _structured(value, body, headers)
+        return _structured(value, headers)
     fingerprint = stamp.fingerprint(canonical(value))
     trace = headers.get("traceparent")
     return plain(value, source=record.source, id=record.id(fingerprint), type=record.topic, traceparent=trace)
@@ -133,11 +134,12 @@ def from_http(headers: Mapping[str, str], body: bytes, *, source: str, id: str, 
     """
     if _has_envelope(headers, _HTTP_PREFIX):
         own = {name: value for name, value in headers.items() if name.startswith(_HTTP_PREFIX)}
-        message = http.HTTPMessage({**own, "content-type": "application/json"}, body)
-        return _envelope(lambda: http.from_binary(message, _JSON, _event), body, headers=headers)
+        message = http.HTTPMessage(own, b"")
+        data = parse(body)
+        return _envelope(_built(lambda: http.from_binary(message, _JSON, _event)), data, headers=headers)
     value = parse(body)
     if _is_structured(headers, value):
-        return _structured(value, body, headers)
+        return _structured(value, headers)
     return plain(value, source=source, id=id, type=type, traceparent=headers.get("traceparent"))
 
 
@@ -237,33 +239,31 @@ def _is_structured(headers: Mapping[str, str], value: Any) -> bool:
     return isinstance(value, dict) and all(name in value for name in _REQUIRED)
 
 
-def _structured(value: Any, body: bytes, headers: Mapping[str, str]) -> Envelope:
-    if isinstance(value, dict) and None in value.values():
-        # In the JSON format null is the same as absent (CloudEvents JSON format 1.0.2); not to the library.
-        value = {name: item for name, item in value.items() if item is not None}
-        body = canonical(value)
-    return _envelope(lambda: _JSON.read(_event, body), body, headers=headers, parsed=value)
+def _structured(value: Any, headers: Mapping[str, str]) -> Envelope:
+    if not isinstance(value, dict):
+        raise InvalidEvent("not a CloudEvent: the body is no JSON object")
+    # In the JSON format null is the same as absent (CloudEvents JSON format 1.0.2); not to the library.
+    present = canonical({name: item for name, item in value.items() if item is not None and name != "data"})
+    event = _built(lambda: _JSON.read(_event, present))
+    data, content = value.get("data"), event.get_data()
+    if data is None and isinstance(content, bytes):
+        data = parse(content)
+    return _envelope(event, data, headers=headers)
 
 
-def _envelope(build: Any, body: bytes, *, headers: Mapping[str, str], parsed: Any = None) -> Envelope:
+def _built(build: Callable[[], BaseCloudEvent]) -> BaseCloudEvent:
     try:
-        event: BaseCloudEvent = build()
-    except InvalidEvent:
-        raise
+        return build()
     except CloudEventValidationError as error:
         problems = "; ".join(str(one) for several in error.errors.values() for one in several)
         raise InvalidEvent(f"not a CloudEvent: {problems}") from error
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError) as error:
-        # The library lets dateutil's, json's and its own lookups' errors through.
-        problem = "'time' or 'data_base64' is malformed, or it is no JSON object"
-        raise InvalidEvent(f"not a CloudEvent: {problem} ({type(error).__name__})") from error
+    except (ValueError, TypeError, AttributeError, OverflowError) as error:
+        # The library lets dateutil's and binascii's errors through.
+        raise InvalidEvent("not a CloudEvent: 'time' or 'data_base64' is malformed") from error
+
+
+def _envelope(event: BaseCloudEvent, data: Any, *, headers: Mapping[str, str]) -> Envelope:
     attributes = event.get_attributes()
-    data = parsed.get("data") if isinstance(parsed, dict) and "data" in parsed else None
-    if parsed is None:
-        data = parse(body)
-    elif "data_base64" in parsed:
-        content = event.get_data()
-        data = parse(content) if isinstance(content, bytes) else content
     known = {name: attributes.get(name) for name in ("id", "source", "type", "subject", "time")}
     extra = {name: attributes.get(name) for name in ("partitionkey", "traceparent")}
     extra["traceparent"] = extra["traceparent"] or headers.get("traceparent")

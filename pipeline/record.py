@@ -1,18 +1,16 @@
 """A decision in, the changeset that writes it out."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from pipeline import audit, publish
+from pipeline import publish, trail
 from pipeline.catalogue import Entry
 from pipeline.claim import Claimed
 from pipeline.errors import MessageTooLarge, PermanentError, PipelineError, Unstorable
 from pipeline.extract import GiveUp
-from pipeline.receive import canonical
 from schemas.changeset import (
-    Actor,
     AuditRecord,
     Changeset,
     ClaimToken,
@@ -21,20 +19,12 @@ from schemas.changeset import (
     OutboxMessage,
     Result,
     ReviewItem,
+    Scribe,
 )
 from schemas.decision import Decision, Outcome
 from schemas.event import Received, derived_id
 from schemas.extraction import Answer, Attempt, Extraction
 from schemas.messages import ResultMessage
-
-
-@dataclass(frozen=True, slots=True)
-class Scribe:
-    """Who writes, with which release of Penstock, and how large a message may be."""
-
-    actor: Actor
-    release: str
-    max_message_bytes: int
 
 
 def decided(
@@ -61,7 +51,7 @@ def decided(
         cost_micros=cost_of(answer.attempts),
         supersedes=claimed.revision - 1 or None,
     )
-    record = _decision_record(result, claimed.event, answer.attempts, code="policy", scribe=scribe)
+    record = trail.decision(result, claimed.event, answer.attempts, code="policy", scribe=scribe)
     messages: tuple[OutboxMessage, ...] = ()
     if decision.outcome.may_be_acted_on:
         message = _result_body(result, claimed, answer)
@@ -87,7 +77,7 @@ def given_up(
     outcome = Outcome.DEAD if end.dead else Outcome.NEEDS_REVIEW
     result = _without_data(claimed.event, claimed.revision, entry, outcome, (reason,), now=now)
     result = replace(result, cost_micros=cost_of(attempts))
-    record = _decision_record(result, claimed.event, attempts, code=end.reason, scribe=scribe)
+    record = trail.decision(result, claimed.event, attempts, code=end.reason, scribe=scribe)
     guard = ClaimToken(claimed.token)
     return _changeset(result, claimed.event, guard, record, (), code=end.reason, scribe=scribe)
 
@@ -97,14 +87,14 @@ def dead_at_the_door(
 ) -> Changeset:
     """Bytes that are no valid event: stored, told on the dead topic, never worked on."""
     result = _without_data(event, 1, entry, Outcome.DEAD, (str(error),), now=now)
-    record = _decision_record(result, event, (), code=error.reason, scribe=scribe)
+    record = trail.decision(result, event, (), code=error.reason, scribe=scribe)
     return _changeset(result, event, NewEvent(), record, (), code=error.reason, scribe=scribe)
 
 
 def bury(changeset: Changeset, error: PermanentError, *, scribe: Scribe) -> Changeset:
     """The same event, dead: for a changeset that cannot be written or published."""
     result = replace(changeset.result, state=Outcome.DEAD, reasons=(str(error),), data=None)
-    record = _decision_record(result, changeset.event, (), code=error.reason, scribe=scribe)
+    record = trail.decision(result, changeset.event, (), code=error.reason, scribe=scribe)
     return _changeset(result, changeset.event, changeset.guard, record, (), code=error.reason, scribe=scribe)
 
 
@@ -204,86 +194,3 @@ def _changeset(
         outbox=(*messages, publish.audit_message(event, record)),
         review=item,
     )
-
-
-def _decision_record(
-    result: Result, event: Received, attempts: Sequence[Attempt], *, code: str, scribe: Scribe
-) -> AuditRecord:
-    output = None
-    if result.data is not None:
-        output = {"sha256": event.salted(canonical(result.data)).hex()}
-    body = {
-        "code": code,
-        "cost_micros": result.cost_micros,
-        "input": {
-            "content": str(publish.content_id(event.event_id)),
-            "sha256": event.salted(event.content).hex(),
-        },
-        "output": output,
-        "model": result.model,
-        "attempts": [_attempt(attempt, event) for attempt in attempts],
-        "reasons": list(result.reasons),
-    }
-    return record_of(result, event, kind="decision", body=body, actor=scribe.actor, release=scribe.release)
-
-
-def record_of(
-    result: Result, event: Received, *, kind: str, body: Mapping[str, Any], actor: Actor, release: str
-) -> AuditRecord:
-    """The audit record of `result`: what it says is in `body`, who and when is added here."""
-    identity = derived_id(event.event_id, result.revision, "audit")
-    content = audit.canonical(
-        {
-            "v": 1,
-            "id": str(identity),
-            "kind": kind,
-            "event_id": str(event.event_id),
-            "topic": event.identity.topic,
-            "source": event.identity.source,
-            "source_id": event.identity.id,
-            "workflow": result.workflow,
-            "version": result.version,
-            "release": release,
-            "revision": result.revision,
-            "outcome": result.state,
-            "occurred_at": result.decided_at.isoformat(),
-            "actor": {"kind": actor.kind, "name": actor.name},
-            **body,
-        }
-    )
-    return AuditRecord(
-        id=identity,
-        kind=kind,
-        canonical=content,
-        leaf=audit.leaf(content),
-        occurred_at=result.decided_at,
-        actor=actor,
-        event_id=event.event_id,
-        revision=result.revision,
-        workflow=result.workflow,
-        version=result.version,
-        outcome=result.state,
-    )
-
-
-def _attempt(attempt: Attempt, event: Received) -> dict[str, Any]:
-    return {
-        "id": str(attempt.id),
-        "step": attempt.step,
-        "alias": attempt.alias,
-        "model_asked": attempt.model_asked,
-        "model_answered": attempt.model_answered,
-        "response_id": attempt.response_id,
-        "system_fingerprint": attempt.system_fingerprint,
-        "started_at": attempt.started_at.isoformat(),
-        "latency_ms": attempt.latency_ms,
-        "request_sha256": event.salted(attempt.request.body).hex(),
-        "response_sha256": event.salted(attempt.response).hex(),
-        "status": attempt.status,
-        "finish_reason": attempt.finish_reason,
-        "failure": attempt.failure,
-        "input_tokens": attempt.usage.input_tokens,
-        "cached_tokens": attempt.usage.cached_tokens,
-        "output_tokens": attempt.usage.output_tokens,
-        "cost_micros": attempt.cost_micros,
-    }

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from pipeline.errors import Conflict
-from pipeline.record import record_of
+from pipeline.trail import about
 from schemas.changeset import Actor, Changeset, ExpectedRevision, Result
 from schemas.decision import REOPENED, Outcome
 from schemas.event import Received, derived_id
@@ -33,7 +33,7 @@ def reopen(
         cost_micros=None,
     )
     body = {"reasons": list(result.reasons), "supersedes": newest.revision}
-    record = record_of(result, event, kind="replay", body=body, actor=actor, release=release)
+    record = about(result, event, kind="replay", body=body, actor=actor, release=release)
     return Changeset(
         event=event,
         guard=ExpectedRevision(newest.revision),

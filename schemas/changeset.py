@@ -19,6 +19,15 @@ class Actor:
 
 
 @dataclass(frozen=True, slots=True)
+class Scribe:
+    """Who writes, with which release of Penstock, and how large a message may be."""
+
+    actor: Actor
+    release: str
+    max_message_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class AuditRecord:
     """RFC 8785 bytes and their leaf hash; the other fields are copies, for looking things up.
 

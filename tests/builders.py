@@ -15,10 +15,9 @@ from pipeline.catalogue import Entry
 from pipeline.claim import Claimed
 from pipeline.process import World
 from pipeline.receive import Stamp, canonical
-from pipeline.record import Scribe
 from pipeline.workflow import AnyWorkflow
 from schemas import Answer, Decision, Event, Extraction, Money, Text, accept, reject, review
-from schemas.changeset import Actor
+from schemas.changeset import Actor, Scribe
 from schemas.event import Identity, Origin, Received
 from schemas.extraction import Attempt, Request, Usage
 

@@ -8,6 +8,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import uuid
 from pathlib import Path
@@ -79,6 +80,7 @@ def fetch_jars() -> Path:
     folder = jars_folder()
     if folder.exists():
         return folder
+    sys.stderr.write("infra.local: downloading Kafka's jars by Maven\n")
     JARS.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=JARS, prefix="draft-") as draft:
         goal = ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={draft}/lib"]

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -60,6 +61,7 @@ def _install(packages: list[str]) -> None:
         raise LocalServiceError(
             f"packages are missing: run `sudo apt-get install {names}` and then this again, {ELSEWHERE}"
         )
+    sys.stderr.write(f"infra.local: installing {names} by apt\n")
     with _servers_stay_stopped():
         _apt("update")  # a list that cannot be had is apt's own warning; the install decides
         failed = _apt("install", "--yes", "--no-install-recommends", *packages)

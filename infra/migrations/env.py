@@ -1,7 +1,6 @@
 """Alembic's entry: it runs on the connection that `infra.migrations.upgrade` hands over."""
 
 from alembic import context
-
 from sqlmodel import SQLModel
 
 import infra.tables  # noqa: F401 - fills the metadata

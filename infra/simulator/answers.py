@@ -212,7 +212,8 @@ class _Reader:
 
     def _by_pattern(self, schema: Schema, about: _About) -> _Answer | None:
         tokens = (
-            Found(m.group(), *m.span()) for m in re.finditer(r"(?<![^\s,;:()\"])[^\s,;:()\"]*[^\s,;:()\".!?]", self.text.raw)
+            Found(m.group(), *m.span())
+            for m in re.finditer(r"(?<![^\s,;:()\"])[^\s,;:()\"]*[^\s,;:()\".!?]", self.text.raw)
         )
         fitting = [
             found for found in tokens if shapes.fits(found.value, schema) and re.search(r"\d", found.value)

@@ -52,20 +52,20 @@ def behind_label(text: Text, label: Label) -> Found | None:
     """What follows `Label:` on its line, where the label is at most four words, one of them asked for."""
     best: tuple[float, Found] | None = None
     for start, end in text.lines:
-        match = re.match(r"\s*(?P<left>[^:\n\d]{2,40}?)\s*:\s*(?P<right>\S[^\n]*)", text.raw[start:end])
-        if not match or len(match["left"].split()) > 4:
+        left, _, rest = text.raw[start:end].partition(":")
+        right = rest.strip().partition("  ")[0]
+        if not right or len(left.split()) > 4 or re.search(r"\d", left):
             continue
-        score = sum(label.weights.get(word, 0) for word in set(stems(match["left"])))
+        score = sum(label.weights.get(word, 0) for word in set(stems(left)))
         if score >= 3 and (best is None or score > best[0]):
-            right = re.split(r"\s{2,}", match["right"].strip())[0]
-            at = start + match.start("right")
+            at = start + len(left) + 1 + rest.index(right)
             best = score, Found(right, at, at + len(right))
     return best[1] if best else None
 
 
 def _clean_line(text: Text, start: int, end: int) -> Found:
     """A line's name without the registration number behind it."""
-    line = re.split(r"\s{2,}|\s*\((?=[^)]*\d)|\s+\d[\d-]*-?[A-Z]?\s*$", text.raw[start:end].strip())[
+    line = re.split(r"\s{2,}|\s*\((?=[^)]{0,40}\d)|\s+\d[\d-]*-?[A-Z]?\s*$", text.raw[start:end].strip())[
         0
     ].strip()
     at = text.raw.index(line, start) if line else start

@@ -55,9 +55,7 @@ _PLACE: Final = re.compile(
 _PATTERNS: Final = {
     "email": re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+"),
     "phone": re.compile(r"\+?\(?\d[\d ()/-]{6,}\d"),
-    "id": re.compile(
-        r"(?<![\w/.-])#?(?P<value>(?=[\w/-]*\d)[A-Za-z0-9][\w/-]*)(?![\w]|[.,]\d|%)"
-    ),
+    "id": re.compile(r"(?<![\w/.-])#?(?P<value>(?=[\w/-]*\d)[A-Za-z0-9][\w/-]*)(?![\w]|[.,]\d|%)"),
     "duration": _DURATION,
     "place": _PLACE,
 }

@@ -12,7 +12,7 @@ _SENSES: Final = {
     stem(word): frozenset(stems(senses))
     for word, senses in {
         "negative": "angry disappointed unacceptable terrible worst broke complaint unhappy frustrated",
-        "positive": "great love happy excellent wonderful fantastic perfect thank good",
+        "positive": "great love happy excellent wonderful fantastic perfect good",
         "urgent": "urgent immediately asap emergency today critical",
         "high": "urgent immediately asap soon important broken",
         "low": "whenever minor suggestion wondering",

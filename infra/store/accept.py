@@ -57,6 +57,18 @@ async def insert_events(
     return new
 
 
+async def count_ignored(database: Database, workflow: str, *, shard: int) -> None:
+    """Count what a webhook sent that is no event of ours."""
+    async with database.write() as connection:
+        await count(connection, database, "ignored", {workflow: 1}, shard=shard)
+
+
+async def fingerprint(database: Database, event_id: UUID) -> bytes | None:
+    """The fingerprint of an event that exists: are these bytes it, or another one with its id?"""
+    async with database.read() as connection:
+        return (await _fingerprints(connection, [event_id])).get(event_id)
+
+
 def _admission(event: Received, known: dict[UUID, bytes], new: set[UUID]) -> Admission:
     if event.event_id in new:
         new.discard(event.event_id)  # a second one in the same batch is a duplicate of the first

@@ -15,8 +15,8 @@ from infra.store.accept import insert_events
 from infra.store.statements import NOW, holds, insert
 from pipeline.errors import Unstorable
 from pipeline.ports import Written
-from pipeline.record import Scribe, bury, flaw
-from schemas.changeset import AuditRecord, Changeset, ClaimToken, ExpectedRevision, NewEvent
+from pipeline.record import bury, flaw
+from schemas.changeset import AuditRecord, Changeset, ClaimToken, ExpectedRevision, NewEvent, Scribe
 
 #: A replay waits behind live events.
 REPLAY_PRIORITY = 10

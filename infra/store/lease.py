@@ -8,10 +8,10 @@ from sqlalchemy import Float, and_, bindparam, exists, func, literal, or_, selec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from infra import tables as t
+from infra.columns import later
 from infra.database import Database
 from infra.store.journal import read_attempts
 from infra.store.statements import NOW, holds
-from infra.tables import later
 from pipeline.claim import Claimed, Release
 from pipeline.retry import SUSPECT_CRASHES
 from schemas.event import Identity, Origin, Received

@@ -9,8 +9,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from infra import tables as t
+from infra.columns import later
 from infra.database import Database
-from infra.tables import later
 
 #: Columns that the database fills in: its clock, its sequences.
 NOW = later(0.0)

@@ -8,8 +8,7 @@ from infra.database import Database
 from infra.store import accept, commit, journal, lease, outbox
 from pipeline.claim import Claimed, Release
 from pipeline.ports import Admission, Placed, Written
-from pipeline.record import Scribe
-from schemas.changeset import Changeset, OutboxMessage
+from schemas.changeset import Changeset, OutboxMessage, Scribe
 from schemas.event import Received
 from schemas.extraction import Attempt
 

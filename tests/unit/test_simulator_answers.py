@@ -1,6 +1,7 @@
 """The simulated model's rules: labelled texts, and that every answer validates, whatever schema and text."""
 
 import json
+import time
 from typing import Any
 
 import jsonschema
@@ -307,6 +308,20 @@ def test_every_answer_validates_and_is_always_the_same(schema: Schema, text: str
 @given(schema=SCHEMAS, text=st.sampled_from(SCRAPS), fault=st.sampled_from(sorted(ANSWER - {"huge"})))
 def test_any_answer_can_be_spoilt(schema: Schema, text: str, fault: str) -> None:
     json.dumps(spoil_answer(fault, answer(schema, text), schema, text=text))
+
+
+@pytest.mark.parametrize(
+    "scrap", ["a", ".", " ", "(", "A ", "1 ", "a-", "a@b.", "5 May ", "A:", "between A and B "]
+)
+def test_a_hostile_text_costs_no_more_than_its_length(scrap: str) -> None:
+    began = time.monotonic()
+
+    checked(
+        an_object(**RECEIPT["properties"], **TICKET["properties"], **TERMS["properties"]),
+        scrap * (20_000 // len(scrap)),
+    )
+
+    assert time.monotonic() - began < 5
 
 
 KINDS = [

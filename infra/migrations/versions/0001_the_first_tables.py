@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
-from infra.tables import UtcTime
+from infra.columns import UtcTime
 
 revision = "0001"
 down_revision = None

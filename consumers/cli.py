@@ -1,0 +1,105 @@
+"""`penstock`: the command line. Commands live in `consumers.commands` and are imported when they are used."""
+
+import importlib
+import sys
+from pathlib import Path
+from typing import Final
+
+from cyclopts import App, CycloptsError
+
+EXIT_OK: Final = 0
+EXIT_FAILURE: Final = 1
+EXIT_USAGE: Final = 2
+EXIT_NOT_FOUND: Final = 3
+EXIT_CONFLICT: Final = 4
+EXIT_UNAVAILABLE: Final = 6
+
+_HELP: Final = """One event, one outcome, one charge.
+
+Settings are PENSTOCK_* variables; `penstock config show` prints them all. Every command that answers
+takes `--json`. Exit codes: 0 done, 1 failed or unbalanced, 2 wrong usage or settings, 3 not found,
+4 conflict, 6 a service is away.
+"""
+
+_COMMANDS: Final = {
+    "dev": "consumers.commands.dev:dev",
+    "demo": "consumers.commands.demo:demo",
+    "serve": "consumers.commands.serve:app",
+    "emit": "consumers.commands.events:emit",
+    "tail": "consumers.commands.events:tail",
+    "event": "consumers.commands.events:app",
+    "dlq": "consumers.commands.dlq:app",
+    "stats": "consumers.commands.stats:stats",
+    "workflow": "consumers.commands.workflow:app",
+    "topics": "consumers.commands.admin:topics",
+    "db": "consumers.commands.admin:db",
+    "token": "consumers.commands.admin:token",
+    "config": "consumers.commands.admin:config",
+    "doctor": "consumers.commands.doctor:doctor",
+}
+
+
+def create_app() -> App:
+    """The command tree, with nothing imported yet."""
+    app = App(name="penstock", help=_HELP, version=_version, version_flags=["--version"])
+    for name, path in _COMMANDS.items():
+        app.command(path, name=name)
+    return app
+
+
+def main() -> int:
+    """Run one command; returns the exit code. Errors are told in one line on stderr."""
+    if shadow := shadowed():
+        print(shadow, file=sys.stderr)  # noqa: T201 - nothing of ours may be imported yet
+        return EXIT_USAGE
+    try:
+        create_app()(exit_on_error=False, print_error=True, result_action="return_value")
+    except CycloptsError:
+        return EXIT_USAGE
+    except KeyboardInterrupt:
+        return 130
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else EXIT_FAILURE
+    except Exception as error:
+        code = _code(error)
+        if code is None:
+            raise
+        print(f"penstock: {error}", file=sys.stderr)  # noqa: T201 - the one place that tells errors
+        return code
+    return EXIT_OK
+
+
+def shadowed() -> str | None:
+    """A sentence that names the folder that stands before one of our packages; their names are common."""
+    home = Path(__file__).resolve().parent.parent
+    for name in ("schemas", "pipeline", "infra", "consumers"):
+        try:
+            module = importlib.import_module(name)
+        except ImportError as error:
+            return f"penstock: the package {name!r} cannot be imported: {error}"
+        place = Path(module.__file__ or next(iter(module.__path__))).resolve()
+        if home not in place.parents:
+            return f"penstock: {place} stands before Penstock's own {name!r}; take it out of PYTHONPATH"
+    return None
+
+
+def _code(error: Exception) -> int | None:
+    """The exit code of an error that is the user's to mend; None for a bug."""
+    from pipeline import errors
+
+    codes: list[tuple[tuple[type[Exception], ...], int]] = [
+        ((errors.InvalidSettingsError, errors.InvalidWorkflowError, errors.InvalidEvent), EXIT_USAGE),
+        ((errors.NotFound, FileNotFoundError), EXIT_NOT_FOUND),
+        ((errors.Conflict,), EXIT_CONFLICT),
+        ((errors.StoreUnavailable, ConnectionError), EXIT_UNAVAILABLE),
+    ]
+    for kinds, code in codes:
+        if isinstance(error, kinds):
+            return code
+    return EXIT_UNAVAILABLE if type(error).__module__.startswith("kafka.") else None
+
+
+def _version() -> str:
+    from consumers.wiring import release
+
+    return release()

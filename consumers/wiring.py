@@ -1,0 +1,164 @@
+"""The only place that builds objects from Settings."""
+
+import getpass
+import os
+import random
+import secrets
+import socket
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from infra.metrics import Metrics
+
+from infra import database, llm, schema
+from infra.bell import Bell
+from infra.database import Database
+from infra.journal import BatchedJournal
+from infra.llm import OpenAIModel
+from infra.settings import ModelSettings, Settings
+from infra.store import SqlStore, administration
+from pipeline import catalogue as catalogues
+from pipeline import errors
+from pipeline.catalogue import Catalogue
+from pipeline.process import World
+from pipeline.trail import noted
+from schemas.changeset import Actor, Scribe
+
+#: Counter rows are spread over this many, so that accepting does not queue on one.
+SHARDS = 16
+
+
+def release() -> str:
+    """Penstock's own version."""
+    try:
+        return version("penstock")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def clock() -> datetime:
+    """Now, in UTC: the one clock of a process."""
+    return datetime.now(UTC)
+
+
+def operator() -> Actor:
+    """Who sits at the command line."""
+    return Actor("person", f"os:{getpass.getuser()}@{socket.gethostname()}")
+
+
+def service() -> Actor:
+    return Actor("service", f"penstock/{release()}")
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What every process needs: settings, workflows, the database, who writes."""
+
+    settings: Settings
+    catalogue: Catalogue
+    database: Database
+    store: SqlStore
+    scribe: Scribe
+    secret: bytes
+    metrics: Metrics
+
+    async def close(self) -> None:
+        await self.database.close()
+
+
+def deploy(settings: Settings) -> Deployment:
+    """Build from settings; connects to nothing. Raises InvalidSettingsError or InvalidWorkflowError."""
+    catalogue = catalogues.load(settings.workflows)
+    connected = database.connect(settings.database.url, pool_size=settings.database.pool_size)
+    scribe = Scribe(service(), release(), settings.kafka.max_message_bytes)
+    store = SqlStore(
+        database=connected,
+        scribe=scribe,
+        shard=secrets.randbelow(SHARDS),
+        lease_seconds=settings.worker.lease_seconds,
+    )
+    return Deployment(settings, catalogue, connected, store, scribe, secret(settings), Metrics())
+
+
+async def start(deployment: Deployment) -> None:
+    """What every process does first: check the database's shape, register the workflows' versions."""
+    await schema.check(deployment.database)
+    llm.check_aliases(deployment.catalogue, deployment.settings.models)
+    now = clock()
+    records = [
+        noted(
+            "workflow_version",
+            {"content_bytes": len(entry.content)},
+            scribe=deployment.scribe,
+            now=now,
+            workflow=entry.workflow.name,
+            version=entry.version,
+        )
+        for entry in deployment.catalogue.entries
+    ]
+    await administration.register_versions(
+        deployment.database, deployment.catalogue.entries, records, release=release()
+    )
+
+
+def secret(settings: Settings) -> bytes:
+    """The key of fingerprints: from settings, or in embedded mode from a file beside the database."""
+    given = settings.secret.get_secret_value()
+    if given:
+        return given.encode()
+    path = settings.sqlite_path
+    if path is None or not settings.is_embedded:
+        raise errors.InvalidSettingsError(
+            "PENSTOCK_SECRET: set it to 32 random characters or more, the same for all processes"
+        )
+    return _kept_secret(path.with_name(path.name + ".secret"))
+
+
+def _kept_secret(path: Path) -> bytes:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    except FileExistsError:
+        return path.read_bytes()
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(secrets.token_hex(32).encode())
+    return path.read_bytes()
+
+
+def world(deployment: Deployment, model: OpenAIModel) -> World:
+    """The surroundings of `process` in this process."""
+    return World(
+        model=model,
+        journal=BatchedJournal(deployment.store),
+        scribe=deployment.scribe,
+        clock=clock,
+        jitter=random.random,
+    )
+
+
+def model(deployment: Deployment) -> OpenAIModel:
+    """The models behind the aliases; make it on the loop that uses it."""
+    return OpenAIModel(deployment.settings.models, clock)
+
+
+def bell(settings: Settings, metrics: Metrics) -> Bell:
+    """Doorbells over Redis."""
+    from infra import celery
+
+    return Bell(celery.sender(celery.create_app(settings.redis)), metrics.bell_failed)
+
+
+def simulated(settings: Settings, *, port: int) -> Settings:
+    """The same settings with the simulator behind every alias of the examples and of OpenAI's absence."""
+    aliases = {
+        alias for entry in catalogues.load(settings.workflows).entries for alias in entry.workflow.models
+    }
+    models = {
+        alias: ModelSettings(
+            base_url=f"http://127.0.0.1:{port}/v1", model=f"simulated-{alias}", api_key="simulated"
+        )
+        for alias in sorted(aliases)
+    }
+    return settings.model_copy(update={"models": models})

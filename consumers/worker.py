@@ -1,0 +1,161 @@
+"""Due events in, decisions out: the process behind `penstock serve worker`.
+
+Celery brings doorbells on threads; one asyncio loop in a thread of its own does the work and keeps
+turning without them.
+"""
+
+import asyncio
+import faulthandler
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Awaitable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import structlog
+from celery.signals import worker_shutdown, worker_shutting_down
+
+from consumers import wiring
+from consumers.drain import Drains
+from consumers.serving import health
+from consumers.wiring import Deployment
+from infra import celery
+
+log = structlog.get_logger()
+
+#: A drain that was cancelled needs this long to journal and to give back.
+_LAST_SECONDS: Final = 8.0
+_EXIT_STUCK: Final = 70
+
+
+@dataclass
+class Worker:
+    """The loop, the drains on it, and the watchdog beside it."""
+
+    deployment: Deployment
+    drains: Drains = field(init=False)
+    _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
+    _turned: float = field(default_factory=time.monotonic)
+    _stopped: bool = False
+
+    def start(self) -> None:
+        """Start the loop; returns when it is ready to answer bells."""
+        threading.Thread(target=self._loop.run_forever, name="loop", daemon=True).start()
+        self._on_loop(self._open()).result()
+        threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
+
+    def answer(self, lane: str) -> None:
+        """The Celery task: drain `lane`, or have the running drain look again."""
+        self._on_loop(self.drains.answer(lane)).result()
+
+    def stop(self) -> None:
+        """Stop in an orderly way, within grace_seconds and a little; may be called twice."""
+        if self._stopped:
+            return
+        self._stopped = True
+        grace = self.deployment.settings.worker.grace_seconds
+        last = threading.Timer(grace + _LAST_SECONDS, os._exit, (_EXIT_STUCK,))
+        last.daemon = True
+        last.start()
+        self._on_loop(self._close()).result()
+        last.cancel()
+
+    def _on_loop(self, work: Awaitable[Any]) -> "Future[Any]":
+        return asyncio.run_coroutine_threadsafe(_await(work), self._loop)
+
+    async def _open(self) -> None:
+        await wiring.start(self.deployment)
+        settings = self.deployment.settings
+        self._model = wiring.model(self.deployment)
+        self._bell = wiring.bell(settings, self.deployment.metrics)
+        self.drains = Drains(
+            catalogue=self.deployment.catalogue,
+            store=self.deployment.store,
+            world=wiring.world(self.deployment, self._model),
+            settings=settings.worker,
+            metrics=self.deployment.metrics,
+            ring_others=self._bell.ring,
+        )
+        self._health = await health(self.deployment, "worker")
+        self._tasks = [
+            asyncio.create_task(self.drains.keep_looking(settings.worker.look_seconds)),
+            asyncio.create_task(self.drains.keep_leases()),
+            asyncio.create_task(self._turn()),
+        ]
+
+    async def _close(self) -> None:
+        await self.drains.stop()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._bell.close()
+        await self._model.close()
+        await self._health()
+        await self.deployment.close()
+
+    async def _turn(self) -> None:
+        while True:
+            self._turned = time.monotonic()
+            await asyncio.sleep(1)
+
+    def _watch(self) -> None:
+        """End the process when the loop stands still: nothing would renew its leases either."""
+        limit = self.deployment.settings.worker.watchdog_seconds
+        while not self._stopped:
+            time.sleep(min(1.0, limit / 4))
+            if time.monotonic() - self._turned > limit:
+                faulthandler.dump_traceback(file=sys.stderr)
+                log.error("worker.stuck", seconds=limit)
+                os._exit(_EXIT_STUCK)
+
+
+async def _await(work: Awaitable[Any]) -> Any:
+    return await work
+
+
+def follow_parent() -> None:
+    """End in an orderly way when the supervisor is gone, however it went."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()
+
+
+def serve(deployment: Deployment) -> None:
+    """Run until SIGTERM."""
+    worker = Worker(deployment)
+    app = celery.create_app(deployment.settings.redis, worker=True)
+    celery.register(app, worker.answer)
+    # Not at `worker_init`: Celery logs what a receiver raises and goes on without the loop.
+    worker.start()
+
+    def stop_aside(**_: Any) -> None:
+        """The signal comes on Celery's own thread, which must go on to take no more bells."""
+        threading.Thread(target=worker.stop, name="stop").start()
+
+    def stop(**_: Any) -> None:
+        worker.stop()
+
+    worker_shutting_down.connect(stop_aside, weak=False)
+    worker_shutdown.connect(stop, weak=False)
+    threads = len(deployment.catalogue.entries) + 2
+    app.worker_main(
+        [
+            "worker",
+            "--pool=threads",
+            f"--concurrency={threads}",
+            f"--queues={celery.QUEUE}",
+            "--loglevel=WARNING",
+            "--without-gossip",
+            "--without-mingle",
+            "--without-heartbeat",
+        ]
+    )

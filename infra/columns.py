@@ -1,0 +1,52 @@
+"""Column types that mean the same on PostgreSQL and SQLite: times, and the database's own clock."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import DateTime, Dialect, Text, TypeDecorator
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """An aware time, in UTC; a naive one raises. Text that sorts, on SQLite, which has no times."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> Any:
+        return dialect.type_descriptor(Text() if dialect.name == "sqlite" else DateTime(timezone=True))
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a time without a zone; use UTC")
+        value = value.astimezone(UTC)
+        return value.strftime("%Y-%m-%dT%H:%M:%S.%fZ") if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        if value is None or isinstance(value, datetime):
+            return value
+        return datetime.strptime(value, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
+
+
+class later(FunctionElement[datetime]):  # noqa: N801 - read as an SQL function
+    """The database's clock plus a number of seconds: `later(60)`, `later(0)` is now."""
+
+    type = UtcTime()
+    inherit_cache = True
+    name = "later"
+
+
+@compiles(later, "postgresql")
+def _later_postgresql(element: Any, compiler: SQLCompiler, **options: Any) -> str:
+    return f"(clock_timestamp() + {compiler.process(element.clauses, **options)} * interval '1 second')"
+
+
+@compiles(later, "sqlite")
+def _later_sqlite(element: Any, compiler: SQLCompiler, **options: Any) -> str:
+    seconds = compiler.process(element.clauses, **options)
+    # SQLite's clock has milliseconds; the zeros make it as long as the times that we bind.
+    return f"(strftime('%Y-%m-%dT%H:%M:%f', 'now', {seconds} || ' seconds') || '000Z')"

@@ -1,0 +1,134 @@
+"""The audit trail's records: what happened in, an `AuditRecord` out. No payload: hashes and references."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import uuid5
+
+from pipeline import audit, publish
+from pipeline.receive import canonical
+from schemas.changeset import Actor, AuditRecord, Result, Scribe
+from schemas.event import NAMESPACE, Received, derived_id
+from schemas.extraction import Attempt
+
+
+def decision(
+    result: Result, event: Received, attempts: Sequence[Attempt], *, code: str, scribe: Scribe
+) -> AuditRecord:
+    """The record of a machine's decision; `code` is the stable reason, `reasons` are its words."""
+    output = None
+    if result.data is not None:
+        output = {"sha256": event.salted(canonical(result.data)).hex()}
+    body = {
+        "code": code,
+        "cost_micros": result.cost_micros,
+        "input": {
+            "content": str(publish.content_id(event.event_id)),
+            "sha256": event.salted(event.content).hex(),
+        },
+        "output": output,
+        "model": result.model,
+        "attempts": [_attempt(attempt, event) for attempt in attempts],
+        "reasons": list(result.reasons),
+    }
+    return about(result, event, kind="decision", body=body, actor=scribe.actor, release=scribe.release)
+
+
+def about(
+    result: Result, event: Received, *, kind: str, body: Mapping[str, Any], actor: Actor, release: str
+) -> AuditRecord:
+    """The audit record of `result`: what it says is in `body`, who and when is added here."""
+    identity = derived_id(event.event_id, result.revision, "audit")
+    content = audit.canonical(
+        {
+            "v": 1,
+            "id": str(identity),
+            "kind": kind,
+            "event_id": str(event.event_id),
+            "topic": event.identity.topic,
+            "source": event.identity.source,
+            "source_id": event.identity.id,
+            "workflow": result.workflow,
+            "version": result.version,
+            "release": release,
+            "revision": result.revision,
+            "outcome": result.state,
+            "occurred_at": result.decided_at.isoformat(),
+            "actor": {"kind": actor.kind, "name": actor.name},
+            **body,
+        }
+    )
+    return AuditRecord(
+        id=identity,
+        kind=kind,
+        canonical=content,
+        leaf=audit.leaf(content),
+        occurred_at=result.decided_at,
+        actor=actor,
+        event_id=event.event_id,
+        revision=result.revision,
+        workflow=result.workflow,
+        version=result.version,
+        outcome=result.state,
+    )
+
+
+def noted(
+    kind: str,
+    body: Mapping[str, Any],
+    *,
+    scribe: Scribe,
+    now: datetime,
+    workflow: str | None = None,
+    version: str | None = None,
+    nonce: str = "",
+) -> AuditRecord:
+    """The audit record of what is about no single event: a pause, a token, a new version.
+
+    The same fact at the same moment has the same id; `nonce` tells two of them apart.
+    """
+    head = {
+        "v": 1,
+        "kind": kind,
+        "workflow": workflow,
+        "version": version,
+        "release": scribe.release,
+        "occurred_at": now.isoformat(),
+        "actor": {"kind": scribe.actor.kind, "name": scribe.actor.name},
+        **body,
+    }
+    identity = uuid5(NAMESPACE, audit.canonical({**head, "nonce": nonce}).decode())
+    content = audit.canonical({**head, "id": str(identity)})
+    return AuditRecord(
+        id=identity,
+        kind=kind,
+        canonical=content,
+        leaf=audit.leaf(content),
+        occurred_at=now,
+        actor=scribe.actor,
+        workflow=workflow,
+        version=version,
+    )
+
+
+def _attempt(attempt: Attempt, event: Received) -> dict[str, Any]:
+    return {
+        "id": str(attempt.id),
+        "step": attempt.step,
+        "alias": attempt.alias,
+        "model_asked": attempt.model_asked,
+        "model_answered": attempt.model_answered,
+        "response_id": attempt.response_id,
+        "system_fingerprint": attempt.system_fingerprint,
+        "started_at": attempt.started_at.isoformat(),
+        "latency_ms": attempt.latency_ms,
+        "request_sha256": event.salted(attempt.request.body).hex(),
+        "response_sha256": event.salted(attempt.response).hex(),
+        "status": attempt.status,
+        "finish_reason": attempt.finish_reason,
+        "failure": attempt.failure,
+        "input_tokens": attempt.usage.input_tokens,
+        "cached_tokens": attempt.usage.cached_tokens,
+        "output_tokens": attempt.usage.output_tokens,
+        "cost_micros": attempt.cost_micros,
+    }

@@ -1,0 +1,209 @@
+"""A wrong declaration is refused with file, field and cure."""
+
+from datetime import date
+from decimal import Decimal
+from typing import Annotated, Any, Literal, Optional
+from uuid import UUID
+
+import pytest
+from pydantic import BaseModel, ConfigDict, Field
+
+from pipeline import PromptFile, Source
+from pipeline.bounds import unbounded
+from pipeline.errors import InvalidWorkflowError
+from schemas import Answer, Decision, Extraction, Money, Text, accept
+from tests.builders import NOTES, Facts, Note, workflow
+
+
+async def waits(note: Note, answer: Answer[Facts]) -> Decision:
+    return accept()
+
+
+def reads_another_event(note: Facts, answer: Answer[Facts]) -> Decision:
+    return accept()
+
+
+def takes_a_bare_answer(note: Note, answer: Facts) -> Decision:
+    return accept()
+
+
+class Other(Extraction):
+    city: Annotated[str, Text(10)]
+
+
+def takes_another_answer(note: Note, answer: Answer[Other]) -> Decision:
+    return accept()
+
+
+def returns_a_word(note: Note, answer: Answer[Facts]) -> str:
+    return "accept"
+
+
+def takes_one(note: Note) -> Decision:
+    return accept()
+
+
+def names_the_unknown(note: "Nobody", answer: Answer[Facts]) -> Decision:  # type: ignore[name-defined]  # noqa: F821
+    return accept()
+
+
+def has_no_annotations(note, answer):  # type: ignore[no-untyped-def]
+    return accept()
+
+
+class Empty(Extraction):
+    pass
+
+
+PROMPT_OF_ELEVEN_LINES = "\n".join(["Find the city."] * 11)
+
+WRONG: list[tuple[dict[str, Any], str, str, str]] = [
+    ({"name": "Notes"}, "name", "is no name", "a-z"),
+    ({"name": "n" * 41}, "name", "is no name", "at most 40"),
+    ({"name": ""}, "name", "is no name", "a-z"),
+    ({"consumes": "notes written"}, "consumes", "is no topic", "domain.fact.v1"),
+    ({"produces": ""}, "produces", "is no topic", "domain.fact.v1"),
+    ({"produces": "notes.written.v1"}, "produces", "consumes", "their own topic"),
+    ({"produces": "notes.written.v1.dead"}, "produces", "consumes", "their own topic"),
+    ({"models": ()}, "models", "names no model", '("fast", "strong")'),
+    ({"models": ("Fast!",)}, "models", "names no model", '("fast", "strong")'),
+    ({"models": "fast"}, "models", "names no model", '("fast", "strong")'),
+    ({"models": ("fast", "fast")}, "models", "twice", "once"),
+    ({"event": dict}, "event", "is no Event", "Derive it"),
+    ({"extraction": Note}, "extraction", "is no Extraction", "Derive it"),
+    ({"extraction": Empty}, "extraction", "has no field", "Declare"),
+    ({"prompt": " \n"}, "prompt", "is empty", "Say what"),
+    ({"prompt": PROMPT_OF_ELEVEN_LINES}, "prompt", "more than 10 lines", 'PromptFile("notes.md")'),
+    ({"text": "text"}, "text", "is no function", "text=lambda"),
+    ({"policy": None}, "policy", "is no function", "policy(event, answer)"),
+    ({"policy": takes_one}, "policy", "does not take two arguments", "policy(event, answer)"),
+    ({"policy": waits}, "policy", "is async", "waits for nothing"),
+    ({"policy": names_the_unknown}, "policy", "'Nobody'", "Import it"),
+    ({"policy": reads_another_event}, "policy(note)", "declared as Facts", "Declare it as Note"),
+    ({"policy": takes_a_bare_answer}, "policy(answer)", "declared as Facts", "as Answer[Facts]"),
+    ({"policy": takes_another_answer}, "policy(answer)", "as Answer[Other]", "as Answer[Facts]"),
+    ({"policy": returns_a_word}, "policy(return)", "declared as str", "as Decision"),
+]
+
+
+@pytest.mark.parametrize(("change", "field", "problem", "cure"), WRONG)
+def test_a_wrong_declaration_names_field_problem_and_cure(
+    change: dict[str, Any], field: str, problem: str, cure: str
+) -> None:
+    with pytest.raises(InvalidWorkflowError) as raised:
+        workflow(**change)
+
+    assert raised.value.field == field
+    assert problem in raised.value.problem
+    assert cure in raised.value.cure
+
+
+def test_the_message_starts_with_the_file_of_the_policy() -> None:
+    with pytest.raises(InvalidWorkflowError) as raised:
+        workflow(policy=returns_a_word)
+
+    assert raised.value.file == __file__
+    assert str(raised.value).startswith(f"{__file__}: policy(return): is declared as str. ")
+
+
+def test_a_policy_without_annotations_is_taken_at_its_word() -> None:
+    assert workflow(policy=has_no_annotations).policy is has_no_annotations
+
+
+def test_a_prompt_of_ten_lines_stays_in_the_declaration() -> None:
+    prompt = "\n".join(["Find the city."] * 10) + "\n"
+
+    assert workflow(prompt=prompt).prompt == prompt
+
+
+class Open(BaseModel):
+    note: str
+
+
+class Node(BaseModel):
+    next: Optional["Node"]
+
+
+class Anything(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+
+BOUNDED = Annotated[str, Text(10)]
+
+UNBOUNDED: list[tuple[Any, str, str]] = [
+    (str, "f", "string without a length"),
+    (str | None, "f", "string without a length"),
+    (str | int, "f", "string without a length"),
+    (bytes, "f", "string without a length"),
+    (list[BOUNDED], "f", "list without a length"),
+    (set[int], "f", "list without a length"),
+    (Annotated[list[str], Field(max_length=3)], "f[]", "string without a length"),
+    (tuple[int, str], "f[]", "string without a length"),
+    (tuple[int, ...], "f", "list without a length"),
+    (dict[str, int], "f", "open mapping"),
+    (dict[str, BOUNDED], "f", "open mapping"),
+    (Anything, "f", "open mapping"),
+    (Any, "f", "takes any value"),
+    (object, "f", "takes any value"),
+    (Open, "f.note", "string without a length"),
+    (Annotated[list[Open], Field(max_length=3)], "f[].note", "string without a length"),
+    (Node, "f.next", "refers to itself"),
+]
+
+
+def extraction_with(kind: Any) -> type[Extraction]:
+    return type("Made", (Extraction,), {"__annotations__": {"f": kind}})
+
+
+@pytest.mark.parametrize(("kind", "path", "problem"), UNBOUNDED)
+def test_what_has_no_bound_is_named_by_its_path(kind: Any, path: str, problem: str) -> None:
+    (found,) = unbounded(extraction_with(kind))
+
+    assert found[0] == path
+    assert problem in found[1]
+
+
+def test_a_bare_decimal_is_told_to_be_money() -> None:
+    ((path, _, cure),) = unbounded(extraction_with(Decimal))
+
+    assert path == "f"
+    assert "Money" in cure
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        BOUNDED,
+        BOUNDED | None,
+        Money,
+        int,
+        float,
+        bool,
+        Literal["a", "b"],
+        date,
+        UUID,
+        Annotated[list[BOUNDED], Field(max_length=3)],
+        tuple[int, BOUNDED],
+        Facts,
+    ],
+)
+def test_what_has_a_bound_is_taken(kind: Any) -> None:
+    assert list(unbounded(extraction_with(kind))) == []
+
+
+def test_a_workflow_with_an_unbounded_field_names_the_field() -> None:
+    def decides(note: Note, answer: Any) -> Decision:
+        return accept()
+
+    with pytest.raises(InvalidWorkflowError, match=r"Made\.f: is a string without a length\. Write"):
+        workflow(extraction=extraction_with(str), policy=decides)
+
+
+@pytest.mark.parametrize("name", ["Shop", "", "s" * 41, "my shop"])
+def test_a_source_needs_a_name(name: str) -> None:
+    with pytest.raises(InvalidWorkflowError, match="name: is no name"):
+        Source(name=name, topic="notes.written.v1")
+
+
+def test_a_prompt_may_be_a_file() -> None:
+    assert workflow(prompt=PromptFile("x.md")).prompt != NOTES.prompt
