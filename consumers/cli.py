@@ -22,28 +22,28 @@ takes `--json`. Exit codes: 0 done, 1 failed or unbalanced, 2 wrong usage or set
 """
 
 _COMMANDS: Final = {
-    "dev": "consumers.commands.dev:dev",
-    "demo": "consumers.commands.demo:demo",
-    "serve": "consumers.commands.serve:app",
-    "emit": "consumers.commands.events:emit",
-    "tail": "consumers.commands.events:tail",
-    "event": "consumers.commands.events:app",
-    "dlq": "consumers.commands.dlq:app",
-    "stats": "consumers.commands.stats:stats",
-    "workflow": "consumers.commands.workflow:app",
-    "topics": "consumers.commands.admin:topics",
-    "db": "consumers.commands.admin:db",
-    "token": "consumers.commands.admin:token",
-    "config": "consumers.commands.admin:config",
-    "doctor": "consumers.commands.doctor:doctor",
+    "dev": ("consumers.commands.dev:dev", "Everything in one process: nothing but Python."),
+    "demo": ("consumers.commands.demo:demo", "300 events through embedded mode, and what became of them."),
+    "serve": ("consumers.commands.serve:app", "One process of a distributed deployment."),
+    "emit": ("consumers.commands.events:emit", "Send events from files to a topic."),
+    "tail": ("consumers.commands.events:tail", "Print the messages of a topic."),
+    "event": ("consumers.commands.events:app", "The whole story of one event."),
+    "dlq": ("consumers.commands.dlq:app", "Dead letters: list, show, replay."),
+    "stats": ("consumers.commands.stats:stats", "The reconciliation: accepted = outcomes + in flight."),
+    "workflow": ("consumers.commands.workflow:app", "List, show, scaffold, pause and resume workflows."),
+    "topics": ("consumers.commands.admin:topics", "Make the topics that the workflows declare."),
+    "db": ("consumers.commands.admin:db", "Bring the database up to date."),
+    "token": ("consumers.commands.admin:token", "API tokens."),
+    "config": ("consumers.commands.admin:config", "Every setting and where it came from."),
+    "doctor": ("consumers.commands.doctor:doctor", "Check every service and say what to do."),
 }
 
 
 def create_app() -> App:
     """The command tree, with nothing imported yet."""
     app = App(name="penstock", help=_HELP, version=_version, version_flags=["--version"])
-    for name, path in _COMMANDS.items():
-        app.command(path, name=name)
+    for name, (path, purpose) in _COMMANDS.items():
+        app.command(path, name=name, help=purpose)
     return app
 
 

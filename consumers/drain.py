@@ -12,11 +12,10 @@ from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
-import structlog
-from infra.metrics import Metrics
-
 from infra import sentry
 from infra.batch import Batcher, until_stored
+from infra.logs import bound, logger
+from infra.metrics import Metrics
 from infra.settings import WorkerSettings
 from infra.store import SqlStore
 from pipeline.catalogue import Catalogue
@@ -27,7 +26,7 @@ from pipeline.process import World, after_fault, process
 from pipeline.slots import Slots
 from schemas.changeset import Changeset
 
-log = structlog.get_logger()
+log = logger()
 
 _COMMIT_LIMIT: Final = 32
 _COMMIT_LINGER_SECONDS: Final = 0.005
@@ -89,7 +88,7 @@ class Drains:
         try:
             await self._drain(lane)
         except StoreUnavailable as error:
-            log.warning("store.unavailable", lane=lane, reason=str(error))
+            log.warning("store.unavailable", workflow=lane, error=error)
         finally:
             self._running.discard(lane)
             self._hungry.discard(lane)
@@ -112,7 +111,7 @@ class Drains:
             try:
                 await self.look()
             except StoreUnavailable as error:
-                log.warning("store.unavailable", reason=str(error))
+                log.warning("store.unavailable", error=error)
             await asyncio.sleep(seconds)
 
     async def keep_leases(self) -> None:
@@ -123,11 +122,11 @@ class Drains:
             try:
                 kept = await self.store.renew([held.claimed for held in before.values()])
             except StoreUnavailable as error:
-                log.warning("store.unavailable", reason=str(error))
+                log.warning("store.unavailable", error=error)
                 continue
             for event_id, held in before.items():
                 if event_id not in kept and self._held.get(event_id) is held:
-                    log.warning("lease.lost", event_id=str(event_id))
+                    log.warning("lease.lost", event_id=event_id)
                     held.task.cancel()
 
     async def stop(self) -> None:
@@ -179,7 +178,7 @@ class Drains:
     async def _run(self, lane: str, claimed: Claimed) -> None:
         event_id = claimed.event.event_id
         try:
-            with structlog.contextvars.bound_contextvars(event_id=str(event_id), workflow=lane):
+            with bound(event_id=event_id, workflow=lane):
                 await self._finish(await self._process(lane, claimed))
         finally:
             del self._held[event_id]
@@ -196,7 +195,7 @@ class Drains:
                 return await process(claimed, entry, self.world)
         except Exception as error:  # noqa: BLE001 - a bug: reported, counted, in the end a dead letter
             sentry.report(error, workflow=lane, event_id=str(claimed.event.event_id))
-            log.error("event.faulty", error=type(error).__name__, fault=claimed.faults + 1)
+            log.error("event.faulty", error=error, faults=claimed.faults + 1)
             return after_fault(claimed, entry, error, self.world)
 
     async def _finish(self, end: Changeset | Release) -> None:

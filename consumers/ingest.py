@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-import structlog
-
 from infra.kafka import Reader
+from infra.logs import logger
 from infra.settings import IngestSettings
 from infra.store import SqlStore
 from pipeline.catalogue import Catalogue
@@ -25,7 +24,7 @@ from pipeline.record import dead_at_the_door
 from schemas.changeset import Changeset, Scribe
 from schemas.event import Identity, Origin, Received
 
-log = structlog.get_logger()
+log = logger()
 
 #: How often the depth of due work is looked at.
 _DEPTH_SECONDS: Final = 1.0
@@ -67,7 +66,7 @@ class Ingest:
             try:
                 await self.accept(records)
             except StoreUnavailable as error:
-                log.warning("store.unavailable", reason=str(error))
+                log.warning("store.unavailable", error=error)
                 await asyncio.sleep(1)
             else:
                 return True
@@ -94,7 +93,7 @@ class Ingest:
             await self.store.commit(dead)
         for lane in {event.workflow for _, event in good}:
             self.ring(lane)
-        log.info("records.accepted", records=len(records), dead=len(dead))
+        log.info("event.accepted", records=len(records), dead=len(dead))
 
     def _received(self, record: Record, stamp: Stamp) -> Received:
         entry = self.catalogue.consuming(record.topic)
@@ -108,7 +107,7 @@ class Ingest:
         identity = Identity(record.topic, record.source, record.id(stamp.fingerprint(body)))
         origin = Origin(record.partition, record.offset)
         event = unreadable(body, identity, entry, stamp=stamp, origin=origin, key=record.key)
-        log.warning("event.dead", reason=error.reason, partition=record.partition, offset=record.offset)
+        log.warning("event.invalid", reason=error.reason, partition=record.partition, offset=record.offset)
         return dead_at_the_door(event, entry, error, now=self.clock(), scribe=self.scribe)
 
     async def _watch_depth(self) -> None:
@@ -127,5 +126,5 @@ class Ingest:
 
     def _note(self, *, paused: bool, depth: int) -> None:
         if paused != self._paused:
-            log.warning("ingest.paused" if paused else "ingest.resumed", due=depth)
+            log.warning("partitions.paused" if paused else "partitions.resumed", due=depth)
             self._paused = paused

@@ -1,18 +1,19 @@
 """Outbox rows in, messages on topics out: `penstock serve relay`. One active relay per database."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import structlog
-from infra.metrics import Metrics
-
 from infra.lock import SingleRole
+from infra.logs import logger
+from infra.metrics import Metrics
 from infra.store import SqlStore
 from pipeline.errors import StoreUnavailable
-from pipeline.ports import Publisher
+from pipeline.ports import Placed, Publisher
+from schemas.changeset import OutboxMessage
 
-log = structlog.get_logger()
+log = logger()
 
 _BATCH: Final = 500
 _IDLE_SECONDS: Final = 0.1
@@ -38,7 +39,7 @@ class Relay:
                 try:
                     pause = await self._turn()
                 except StoreUnavailable as error:
-                    log.warning("store.unavailable", reason=str(error))
+                    log.warning("store.unavailable", error=error)
                     pause = _FAILED_SECONDS
                 if pause:
                     await asyncio.sleep(pause)
@@ -54,9 +55,15 @@ class Relay:
             return _IDLE_SECONDS
         placed = await self.publisher.publish(messages)
         await self.store.published(placed)
-        self.metrics.published(len(placed))
+        self._count(messages, placed)
         if len(placed) < len(messages):
-            log.warning("messages.unacknowledged", count=len(messages) - len(placed))
+            log.warning("outbox.waiting", messages=len(messages) - len(placed))
             return _FAILED_SECONDS
-        log.debug("messages.published", count=len(placed))
+        log.debug("outbox.published", messages=len(placed))
         return 0.0
+
+    def _count(self, messages: Sequence[OutboxMessage], placed: Sequence[Placed]) -> None:
+        acknowledged = {row.id for row in placed}
+        for message in messages:
+            if message.id in acknowledged:
+                self.metrics.published(message.topic)

@@ -2,16 +2,18 @@
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Final
-
-import structlog
 
 from consumers import wiring
 from consumers.wiring import Deployment
 from infra.health import serve_health
+from infra.logs import logger
+from infra.metrics_sql import SqlMetrics
 
-log = structlog.get_logger()
+log = logger()
 
 #: Ports of /metrics, /healthz and /readyz where the settings name none.
 PORTS: Final = {"api": 9100, "ingest": 9101, "worker": 9102, "supervisor": 0, "relay": 9103, "sweep": 9104}
@@ -24,14 +26,13 @@ async def until_stopped(
     stop = asyncio.Event()
     on_signals(stop)
     await wiring.start(deployment)
-    close_health = await health(deployment, process)
-    log.info("process.started", process=process)
-    try:
-        await run(stop)
-    finally:
-        await close_health()
-        await deployment.close()
-        log.info("process.stopped", process=process)
+    async with health(deployment, process):
+        log.info("process.started")
+        try:
+            await run(stop)
+        finally:
+            log.info("process.stopped")
+            await deployment.close()
 
 
 def on_signals(stop: asyncio.Event) -> None:
@@ -40,30 +41,31 @@ def on_signals(stop: asyncio.Event) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
 
 
-async def health(deployment: Deployment, process: str) -> Callable[[], Awaitable[None]]:
-    """Serve /metrics, /healthz and /readyz; on a free port when the process's own is taken.
+@asynccontextmanager
+async def health(deployment: Deployment, process: str) -> AsyncIterator[str]:
+    """Serve /metrics, /healthz and /readyz while the block runs; yields their address.
 
-    Returns how to end it.
+    When no setting names the port and the process's own is taken, a free one is.
     """
     settings = deployment.settings.metrics
-    wanted = settings.port if settings.port is not None else PORTS[process]
-    ports = [wanted] if settings.port is not None else [wanted, 0]
-    for port in ports:
+    port = PORTS[process] if settings.port is None else settings.port
+    counts = SqlMetrics(deployment.database)
+    serve = partial(
+        serve_health,
+        settings.host,
+        metrics=deployment.metrics,
+        counts=counts,
+        ready=lambda: ready(deployment),
+    )
+    async with AsyncExitStack() as stack:
         try:
-            server = await serve_health(
-                settings.host,
-                port,
-                metrics=deployment.metrics,
-                database=deployment.database,
-                ready=lambda: ready(deployment),
-            )
+            url = await stack.enter_async_context(serve(port))
         except OSError:
-            if port == ports[-1]:
+            if settings.port is not None:
                 raise
-        else:
-            log.info("health.listening", host=settings.host, port=server.port)
-            return server.close
-    raise AssertionError("unreachable: the last port was tried")
+            url = await stack.enter_async_context(serve(0))
+        log.info("process.ready", health=url)
+        yield url
 
 
 async def ready(deployment: Deployment) -> str | None:

@@ -10,12 +10,11 @@ import time
 from dataclasses import dataclass, field
 from typing import Final
 
-import structlog
-
 from consumers.wiring import Deployment
+from infra.logs import logger
 from pipeline.errors import StoreUnavailable
 
-log = structlog.get_logger()
+log = logger()
 
 _MIN_BACKOFF_SECONDS: Final = 0.5
 _MAX_BACKOFF_SECONDS: Final = 30.0
@@ -60,7 +59,7 @@ class Child:
             return
         if time.monotonic() - self._started > _HEALTHY_SECONDS:
             self._backoff = _MIN_BACKOFF_SECONDS
-        log.error("child.ended", child=" ".join(self.arguments), code=process.returncode)
+        log.error("child.failed", child=" ".join(self.arguments), code=process.returncode)
         self._not_before = time.monotonic() + self._backoff
         self._backoff = min(self._backoff * 2, _MAX_BACKOFF_SECONDS)
 

@@ -4,14 +4,13 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import structlog
-
+from infra.logs import logger
 from infra.settings import SweepSettings
 from infra.store import SqlStore
 from pipeline.catalogue import Catalogue
 from pipeline.errors import StoreUnavailable
 
-log = structlog.get_logger()
+log = logger()
 
 
 @dataclass
@@ -31,5 +30,5 @@ class Sweep:
                 for lane in await self.store.due_lanes(lanes):
                     self.ring(lane)
             except StoreUnavailable as error:
-                log.warning("store.unavailable", reason=str(error))
+                log.warning("store.unavailable", error=error)
             await asyncio.sleep(self.settings.look_seconds)

@@ -10,13 +10,12 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from infra.metrics import Metrics
-
 from infra import database, llm, schema
 from infra.bell import Bell
 from infra.database import Database
 from infra.journal import BatchedJournal
 from infra.llm import OpenAIModel
+from infra.metrics import Metrics
 from infra.settings import ModelSettings, Settings
 from infra.store import SqlStore, administration
 from pipeline import catalogue as catalogues

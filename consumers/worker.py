@@ -13,10 +13,10 @@ import threading
 import time
 from collections.abc import Awaitable
 from concurrent.futures import Future
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import structlog
 from celery.signals import worker_shutdown, worker_shutting_down
 
 from consumers import wiring
@@ -24,8 +24,9 @@ from consumers.drain import Drains
 from consumers.serving import health
 from consumers.wiring import Deployment
 from infra import celery
+from infra.logs import logger
 
-log = structlog.get_logger()
+log = logger()
 
 #: A drain that was cancelled needs this long to journal and to give back.
 _LAST_SECONDS: Final = 8.0
@@ -80,7 +81,8 @@ class Worker:
             metrics=self.deployment.metrics,
             ring_others=self._bell.ring,
         )
-        self._health = await health(self.deployment, "worker")
+        self._stack = AsyncExitStack()
+        await self._stack.enter_async_context(health(self.deployment, "worker"))
         self._tasks = [
             asyncio.create_task(self.drains.keep_looking(settings.worker.look_seconds)),
             asyncio.create_task(self.drains.keep_leases()),
@@ -94,7 +96,7 @@ class Worker:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._bell.close()
         await self._model.close()
-        await self._health()
+        await self._stack.aclose()
         await self.deployment.close()
 
     async def _turn(self) -> None:
@@ -109,7 +111,7 @@ class Worker:
             time.sleep(min(1.0, limit / 4))
             if time.monotonic() - self._turned > limit:
                 faulthandler.dump_traceback(file=sys.stderr)
-                log.error("worker.stuck", seconds=limit)
+                log.error("process.stuck", seconds=limit)
                 os._exit(_EXIT_STUCK)
 
 

@@ -155,15 +155,13 @@ class OpenAIModel:
     async def _send(self, alias: str, body: bytes, settings: ModelSettings) -> tuple[int, bytes]:
         client = self._client(alias, settings)
         try:
-            raw = await client.post(
+            # With this header the client hands the response over unread, so that we can cap it.
+            response = await client.post(
                 "/chat/completions",
                 cast_to=httpx2.Response,
                 content=body,
-                options={
-                    "headers": {"Content-Type": "application/json", "X-Stainless-Raw-Response": "stream"}
-                },
+                options={"headers": {"Content-Type": "application/json", "X-Stainless-Raw-Response": "stream"}},
             )
-            response: httpx2.Response = raw.http_response  # type: ignore[attr-defined]
             try:
                 return response.status_code, await _read(response, settings.max_response_bytes)
             finally:

@@ -100,11 +100,11 @@ def configure(settings: LogSettings, *, process: str) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(settings.level),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=lambda *_: structlog.WriteLogger(sys.stderr),  # whichever it is by then
         cache_logger_on_first_use=False,
     )
     root = logging.getLogger()
-    root.handlers[:] = [_Library()]
+    root.handlers[:] = [_Library(logging.WARNING)]
     root.setLevel(logging.WARNING)
     if not terminal:
         sys.excepthook = _last_words

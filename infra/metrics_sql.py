@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Metric, generate_latest
+from prometheus_client import Metric, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
@@ -69,9 +69,7 @@ class _Listed(Collector):
 
 
 def _text(metrics: Sequence[Metric]) -> bytes:
-    registry = CollectorRegistry()
-    registry.register(_Listed(metrics))
-    return generate_latest(registry)
+    return generate_latest(_Listed(metrics))
 
 
 def _of_balances(counted: Mapping[str, Balance]) -> list[Metric]:

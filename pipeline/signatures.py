@@ -31,7 +31,7 @@ def is_signed(
 
     `headers` have lower-case names. Never raises.
     """
-    return any([_holds(scheme, secret, headers, body, now) for secret in secrets])
+    return any(_holds(scheme, secret, headers, body, now) for secret in secrets)
 
 
 def flaw(scheme: Scheme, secret: str) -> str | None:
@@ -100,7 +100,7 @@ def _hmac(secret: str, content: bytes) -> bytes:
 
 def _matches(expected: str, candidates: Sequence[str]) -> bool:
     # As bytes: compare_digest raises for a str that is not ASCII.
-    return any([hmac.compare_digest(expected.encode(), candidate.encode()) for candidate in candidates])
+    return any(hmac.compare_digest(expected.encode(), candidate.encode()) for candidate in candidates)
 
 
 def _seconds(text: str) -> int:

@@ -101,7 +101,7 @@ async def _suspects(deployment: Deployment) -> None:
         suspects=True,
     )
     leases = asyncio.create_task(drains.keep_leases())
-    while await drains.look() or not drains.is_idle:
+    while await drains.look() or not drains.is_idle:  # noqa: ASYNC110 - what ends it is in the database
         await asyncio.sleep(0.2)
     leases.cancel()
     await model.close()

@@ -9,10 +9,8 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-import rfc8785
 from pydantic import TypeAdapter
 
-from pipeline import audit
 from pipeline.errors import InvalidEvent, MessageTooLarge, Unstorable
 from pipeline.extract import GiveUp
 from pipeline.publish import AUDIT_TOPIC, content_id
@@ -21,7 +19,7 @@ from schemas import Decision, accept, reject, review
 from schemas.changeset import Changeset, ClaimToken, NewEvent
 from schemas.decision import Outcome
 from schemas.event import Origin
-from schemas.messages import AuditMessage, DeadLetter, ResultMessage, WithdrawnMessage, published
+from schemas.messages import DeadLetter, ResultMessage, WithdrawnMessage, published
 from tests.builders import NOW, SCRIBE, TOKEN, Facts, answer_of, attempt, claimed, entry, received
 
 DONE = NOW + timedelta(seconds=3)
@@ -219,65 +217,6 @@ def test_a_buried_event_is_dead_under_the_same_guard_and_tells_why() -> None:
     assert topics(buried) == ["notes.written.v1.dead", AUDIT_TOPIC]
     assert body(buried, "notes.written.v1.dead")["reason"] == "message_too_large"
     assert json.loads(buried.audit[0].canonical)["code"] == "message_too_large"
-
-
-# The audit record.
-
-
-@pytest.mark.parametrize("written", [changeset(accept()), changeset(review("large")), gave_up(dead=True)])
-def test_the_audit_record_is_canonical_bytes_with_their_leaf(written: Changeset) -> None:
-    (record,) = written.audit
-
-    assert record.canonical == rfc8785.dumps(json.loads(record.canonical))
-    assert record.leaf == hashlib.sha256(b"\x00" + record.canonical).digest()
-
-
-def test_the_canonical_bytes_are_those_of_rfc_8785() -> None:
-    assert (
-        audit.canonical({"b": [1, True, None], "a": "\u20ac\n"}) == '{"a":"€\\n","b":[1,true,null]}'.encode()
-    )
-
-
-def test_the_leaf_is_that_of_rfc_6962() -> None:
-    # The first leaf of the test vectors of Certificate Transparency: the empty string.
-    expected = "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d"
-
-    assert audit.leaf(b"").hex() == expected
-
-
-def test_the_columns_of_an_audit_record_are_copies_of_its_text() -> None:
-    (record,) = changeset(accept()).audit
-    text = json.loads(record.canonical)
-
-    assert text["id"] == str(record.id)
-    assert text["kind"] == record.kind == "decision"
-    assert text["event_id"] == str(record.event_id)
-    assert text["revision"] == record.revision == 1
-    assert (text["workflow"], text["version"]) == (record.workflow, record.version)
-    assert text["outcome"] == record.outcome == "succeeded"
-    assert text["occurred_at"] == record.occurred_at.isoformat()
-    assert text["actor"] == {"kind": "service", "name": "worker"}
-
-
-def test_the_audit_record_holds_salted_hashes_and_no_text() -> None:
-    written = changeset(accept())
-    (record,) = written.audit
-    text = json.loads(record.canonical)
-
-    assert b"Oban" not in record.canonical
-    assert b"12.50" not in record.canonical
-    assert text["input"]["sha256"] == hashlib.sha256(written.event.salt + written.event.content).hexdigest()
-    assert text["output"]["sha256"] == written.event.salted(b'{"amount":"12.50","city":"Oban"}').hex()
-    assert text["attempts"][0]["response_sha256"] == written.event.salted(attempt().response).hex()
-
-
-def test_the_audit_topic_carries_the_record_and_its_leaf() -> None:
-    written = changeset(accept())
-
-    message = AuditMessage.model_validate(body(written, AUDIT_TOPIC))
-
-    assert message.record.encode() == written.audit[0].canonical
-    assert message.leaf == written.audit[0].leaf.hex()
 
 
 # Identity.

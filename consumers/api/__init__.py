@@ -1,0 +1,1 @@
+"""HTTP in: webhooks, our own senders' events, and where an event stands."""

@@ -1,0 +1,126 @@
+"""What went wrong with a request in, an `application/problem+json` answer (RFC 9457) out."""
+
+import json
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, Final
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from pipeline.errors import InvalidEvent, NotFound, StoreUnavailable
+
+MEDIA_TYPE: Final = "application/problem+json"
+#: Long enough for a database to fail over, short enough not to be forgotten.
+RETRY_AFTER_SECONDS: Final = 5
+_OURS: Final = (InvalidEvent, NotFound, StoreUnavailable)
+
+
+class ProblemBody(BaseModel):
+    """RFC 9457 problem details."""
+
+    type: str = Field(description="Always about:blank: `reason` says which problem it is.")
+    title: str = Field(description="The status in words.")
+    status: int
+    reason: str = Field(description="A stable code.")
+    detail: str = Field(description="What happened and what to do.")
+    event_id: str | None = Field(None, description="The event it is about, where there is one.")
+
+
+class Problem(Exception):
+    """A request that ends otherwise than its sender hoped."""
+
+    def __init__(
+        self,
+        status: int,
+        reason: str,
+        detail: str,
+        *,
+        event_id: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status, self.reason, self.detail = status, reason, detail
+        self.event_id, self.headers = event_id, dict(headers or {})
+
+
+def unavailable(reason: str, detail: str) -> Problem:
+    """503: nothing is wrong with the request, and nothing of it was kept."""
+    headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+    return Problem(503, reason, f"{detail}; send it again later", headers=headers)
+
+
+def answer(problem: Problem) -> Response:
+    """The response that tells `problem`."""
+    body = {
+        "type": "about:blank",
+        "title": HTTPStatus(problem.status).phrase,
+        "status": problem.status,
+        "reason": problem.reason,
+        "detail": problem.detail,
+    }
+    if problem.event_id:
+        body["event_id"] = problem.event_id
+    # As ASCII: a detail may quote a path or a header, which may hold what UTF-8 cannot spell.
+    content = json.dumps(body).encode("ascii")
+    return Response(content, problem.status, problem.headers, MEDIA_TYPE)
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The problems of a route, for its OpenAPI description."""
+    content = {MEDIA_TYPE: {"schema": ProblemBody.model_json_schema()}}
+    found: dict[int | str, dict[str, Any]] = {
+        status: {"description": HTTPStatus(status).phrase, "content": content} for status in statuses
+    }
+    # "default" also keeps FastAPI from declaring a 422 of its own that never happens.
+    return {**found, "default": {"description": "405, or 500 for a bug of ours", "content": content}}
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error as a problem, FastAPI's own and our bugs too."""
+
+    async def told(request: Request, error: Exception) -> Response:
+        return answer(_problem_of(error, request.method))
+
+    # Exception is apart in Starlette: answered by this too, then raised again, so that it is on record.
+    for kind in (
+        Problem,
+        InvalidEvent,
+        StoreUnavailable,
+        NotFound,
+        HTTPException,
+        ClientDisconnect,
+        Exception,
+    ):
+        app.add_exception_handler(kind, told)
+
+
+def _problem_of(error: Exception, method: str) -> Problem:
+    match error:
+        case Problem():
+            return error
+        case InvalidEvent():
+            return Problem(400, error.reason, str(error))
+        case StoreUnavailable():
+            return unavailable(error.reason, "the database cannot be reached")
+        case NotFound():
+            return Problem(404, "not_found", str(error))
+        case HTTPException():
+            return _of_framework(error, method)
+        case RequestValidationError():
+            return Problem(422, "invalid_request", "the parameters are wrong; see /docs")
+        case ClientDisconnect():
+            return Problem(400, "disconnected", "the body ended early; send it whole")
+    return Problem(500, "error", "a bug of ours, and on record; send it again later")
+
+
+def _of_framework(error: HTTPException, method: str) -> Problem:
+    """Paths and methods; parameters are checked by the routes themselves."""
+    details = {404: "no such path; see /docs", 405: f"{method} is not for this path; see /docs"}
+    detail = details.get(error.status_code, str(error.detail))
+    return Problem(
+        error.status_code, HTTPStatus(error.status_code).name.lower(), detail, headers=error.headers
+    )

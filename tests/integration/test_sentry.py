@@ -1,0 +1,360 @@
+"""What leaves for Sentry, read from the envelopes that arrive over HTTP: enough to find a bug, no secret."""
+
+import asyncio
+import json
+import logging
+import os
+import random
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sentry_sdk
+from aiohttp import web
+from pydantic import SecretStr
+
+import infra.celery
+from infra import sentry
+from infra.llm import OpenAIModel
+from infra.settings import ModelSettings, RedisSettings, SentrySettings
+from infra.simulator.server import Options, serve
+from pipeline.catalogue import Entry
+from pipeline.claim import Claimed, Release
+from pipeline.errors import InvalidEvent, StoreUnavailable
+from pipeline.process import World, process
+from pipeline.workflow import AnyWorkflow
+from schemas import Answer, Decision
+from schemas.changeset import Changeset
+from schemas.extraction import Attempt
+from tests.builders import NOTES, SCRIBE, Facts, FakeJournal, Note, attempt, claimed, entry, received
+
+TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
+PARENT_ID = "00f067aa0ba902b7"
+TEXT = "Ferry to Tobermory, amount: 12.50, paid by Ottoline Quill"
+API_KEY = "sk-planted-7f3a"
+PROMPT = "Planted instructions: find the city and the amount."
+LOCAL = "planted-local-variable"
+SECRETS = (TEXT, "Tobermory", "Ottoline", API_KEY, "Planted instructions", "12.50", LOCAL)
+
+
+@dataclass
+class Project:
+    """A Sentry project of the test: keeps what it is sent."""
+
+    dsn: str
+    raw: list[bytes] = field(default_factory=list)
+
+    async def items(self, kind: str) -> list[dict[str, Any]]:
+        """Everything of one kind that has arrived once all that waits is sent."""
+        await asyncio.to_thread(sentry.flush)
+        return [item for header, item in self._items() if header["type"] == kind]
+
+    async def kinds(self) -> set[str]:
+        await asyncio.to_thread(sentry.flush)
+        return {header["type"] for header, _ in self._items()}
+
+    def _items(self) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+        for envelope in self.raw:
+            _, *lines = envelope.splitlines()
+            for header, payload in zip(lines[::2], lines[1::2], strict=True):
+                yield json.loads(header), json.loads(payload)
+
+    def assert_keeps_no_secret(self) -> None:
+        everything = b"\n".join(self.raw).decode()
+        for secret in (*SECRETS, socket.gethostname()):
+            assert secret not in everything
+
+
+@pytest.fixture
+async def project() -> AsyncIterator[Project]:
+    async def receive(request: web.Request) -> web.Response:
+        kept.raw.append(await request.read())  # aiohttp undoes the gzip
+        return web.json_response({})
+
+    app = web.Application()
+    app.router.add_post("/api/1/envelope/", receive)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    kept = Project(f"http://public@127.0.0.1:{runner.addresses[0][1]}/1")
+    yield kept
+    await asyncio.to_thread(sentry_sdk.get_client().close, timeout=2.0)
+    sentry_sdk.get_global_scope().clear()
+    sentry_sdk.get_global_scope().set_client(None)
+    await runner.cleanup()
+
+
+def start(project: Project, *, traces_sample_rate: float = 1.0) -> None:
+    settings = SentrySettings(dsn=SecretStr(project.dsn), traces_sample_rate=traces_sample_rate)
+    sentry.init(settings, release="0.0.0", process="worker")
+
+
+def traced(number: int = 1, flags: str = "01") -> Claimed:
+    return claimed(
+        received(
+            {"text": TEXT},
+            id=f"note-{number}",
+            traceparent=f"00-{TRACE_ID[:-1]}{number:x}-{PARENT_ID}-{flags}",
+        )
+    )
+
+
+def failing(note: Note, answer: Answer[Facts]) -> Decision:
+    local = LOCAL + note.text
+    raise ValueError(f"{local} {answer.value.city}")
+
+
+@dataclass(frozen=True)
+class RecordedModel:
+    """The model as the worker sees it: each attempt becomes a span."""
+
+    inner: OpenAIModel
+
+    async def ask(self, call: Any) -> Attempt:
+        made = await self.inner.ask(call)
+        sentry.record_attempt(made)
+        return made
+
+    def read(self, entry: Entry, attempt: Attempt) -> Any:
+        return self.inner.read(entry, attempt)
+
+
+@asynccontextmanager
+async def model_named(name: str) -> AsyncIterator[World]:
+    async with serve(Options()) as url:
+        settings = ModelSettings(base_url=f"{url}/v1", model=name, api_key=SecretStr(API_KEY))
+        inner = OpenAIModel({"fast": settings, "strong": settings}, clock=lambda: datetime.now(UTC))
+        yield World(
+            RecordedModel(inner),
+            FakeJournal(),
+            SCRIBE,
+            clock=lambda: datetime.now(UTC),
+            jitter=random.random,
+        )
+        await inner.close()
+
+
+def prompted(declaration: AnyWorkflow) -> Entry:
+    return replace(entry(declaration), instructions=PROMPT)
+
+
+async def work_on(
+    claimed: Claimed, world: World, declaration: AnyWorkflow = NOTES
+) -> Changeset | Release | None:
+    """One event as a drain works on it; None when a bug showed."""
+    with sentry.event_transaction(claimed):
+        try:
+            return await process(claimed, prompted(declaration), world)
+        except ValueError as error:
+            logging.getLogger("celery.app.trace").exception("it failed: %s", TEXT)
+            sentry.report(error, fault="1")
+            return None
+
+
+async def test_a_bug_is_one_error_on_the_events_trace_without_any_secret(project: Project) -> None:
+    start(project)
+
+    async with model_named("simulated-fast") as world:
+        await work_on(traced(), world, replace(NOTES, policy=failing))
+
+    (error,) = await project.items("event")
+    (transaction,) = await project.items("transaction")
+    project.assert_keeps_no_secret()
+    (value,) = error["exception"]["values"]
+    assert (value["type"], value["value"]) == ("ValueError", "(not sent: the message may quote an event)")
+    assert [frame["function"] for frame in value["stacktrace"]["frames"]][-1] == "failing"
+    assert error["contexts"]["trace"]["trace_id"] == transaction["contexts"]["trace"]["trace_id"]
+    assert error["tags"] == {
+        "process": "worker",
+        "workflow": "notes",
+        "event_id": str(traced().event.event_id),
+        "fault": "1",
+    }
+    assert error["server_name"] == "worker"
+
+
+async def test_a_transaction_continues_the_senders_trace_and_holds_a_span_per_attempt(
+    project: Project,
+) -> None:
+    start(project)
+
+    async with model_named("simulated-fast") as world:
+        await work_on(traced(), world)
+
+    (transaction,) = await project.items("transaction")
+    assert await project.items("event") == []
+    project.assert_keeps_no_secret()
+    trace = transaction["contexts"]["trace"]
+    assert (trace["op"], transaction["transaction"]) == ("penstock.event", "notes")
+    assert (trace["trace_id"], trace["parent_span_id"]) == (f"{TRACE_ID[:-1]}1", PARENT_ID)
+    (span,) = transaction["spans"]
+    assert (span["op"], span["description"], span["status"]) == ("gen_ai.chat", "chat simulated-fast", "ok")
+    assert span["data"]["gen_ai.request.model"] == "simulated-fast"
+    assert span["data"]["gen_ai.usage.input_tokens"] > 0
+    assert span["data"]["penstock.alias"] == "fast"
+    assert not any("tool" in name or "messages" in name for name in span["data"])
+
+
+async def test_a_failed_call_of_a_model_is_a_failed_span_and_no_error(project: Project) -> None:
+    start(project)
+
+    async with model_named("simulated-fault-500") as world:
+        ended = await work_on(traced(), world)
+
+    (transaction,) = await project.items("transaction")
+    assert isinstance(ended, Release)
+    assert await project.items("event") == []
+    (span,) = transaction["spans"]
+    assert (span["status"], span["data"]["penstock.failure"]) == ("internal_error", "model_unavailable")
+    project.assert_keeps_no_secret()
+
+
+async def test_events_side_by_side_have_one_transaction_each_and_the_work_task_has_none(
+    project: Project,
+) -> None:
+    start(project)
+    app = infra.celery.create_app(RedisSettings())
+
+    async def drain() -> None:
+        async with model_named("simulated-fast") as world:
+            await asyncio.gather(*(work_on(traced(number), world) for number in range(1, 6)))
+
+    infra.celery.register(app, lambda lane: asyncio.run(drain()))
+    await asyncio.to_thread(lambda: app.tasks[infra.celery.TASK].apply(args=["notes"]).get())
+
+    transactions = await project.items("transaction")
+    found = {(one["contexts"]["trace"]["trace_id"], one["tags"]["event_id"]) for one in transactions}
+    assert len(transactions) == 5
+    assert found == {
+        (f"{TRACE_ID[:-1]}{number}", str(traced(number).event.event_id)) for number in range(1, 6)
+    }
+    assert all(len(one["spans"]) == 1 for one in transactions)
+    assert await project.items("event") == []
+
+
+async def test_events_without_a_trace_do_not_share_one(project: Project) -> None:
+    start(project)
+
+    for _ in range(2):
+        with sentry.event_transaction(claimed()):
+            pass
+
+    first, second = await project.items("transaction")
+    assert first["contexts"]["trace"]["trace_id"] != second["contexts"]["trace"]["trace_id"]
+
+
+async def test_the_share_of_transactions_is_our_setting_not_the_senders_flag(project: Project) -> None:
+    start(project, traces_sample_rate=0.0)
+
+    with sentry.event_transaction(traced(flags="01")):
+        sentry.record_attempt(attempt())
+        sentry.report(RuntimeError())
+
+    assert await project.items("transaction") == []
+    (error,) = await project.items("event")
+    assert error["contexts"]["trace"]["trace_id"] == f"{TRACE_ID[:-1]}1"
+
+
+async def test_one_error_that_many_saw_is_sent_once(project: Project) -> None:
+    start(project)
+    error = RuntimeError(TEXT)
+
+    async def see() -> None:
+        with sentry.event_transaction(claimed()):
+            sentry.report(error)
+
+    await asyncio.gather(see(), see())
+    sentry.report(error)
+
+    assert len(await project.items("event")) == 1
+
+
+def quoting() -> StoreUnavailable:
+    error = StoreUnavailable(TEXT)
+    error.__cause__ = InvalidEvent(f"not a CloudEvent: {TEXT}")
+    error.__cause__.__cause__ = OSError(TEXT)
+    error.add_note(TEXT)
+    return error
+
+
+async def test_of_our_own_errors_the_sentence_is_sent_without_the_detail(project: Project) -> None:
+    start(project)
+
+    sentry.report(quoting())
+
+    (error,) = await project.items("event")
+    assert [value["value"].partition(":")[0] for value in error["exception"]["values"]] == [
+        "(not sent",
+        "invalid_event",
+        "store_unavailable",
+    ]
+    project.assert_keeps_no_secret()
+
+
+async def test_nothing_else_leaves(project: Project) -> None:
+    start(project)
+    sentry_sdk.set_user({"email": TEXT})
+    sentry_sdk.set_extra("body", TEXT)
+    sentry_sdk.set_context("event", {"body": TEXT})
+    sentry_sdk.add_breadcrumb(message=TEXT)
+
+    with sentry.event_transaction(claimed()):
+        sentry.report(RuntimeError(TEXT))
+
+    assert await project.kinds() == {"event", "transaction"}
+    project.assert_keeps_no_secret()
+
+
+def test_without_a_dsn_nothing_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SENTRY_DSN", "http://public@127.0.0.1:1/1")
+
+    sentry.init(SentrySettings(), release="0.0.0", process="worker")
+    with sentry.event_transaction(claimed()):
+        sentry.record_attempt(attempt())
+        sentry.report(RuntimeError())
+
+    assert not sentry_sdk.is_initialized()
+
+
+#: A process that does what a door does first, then ends by an error of its own.
+_DOOR = """
+import sys
+from pydantic import SecretStr
+from infra import logs, sentry
+from infra.settings import LogSettings, SentrySettings
+logs.configure(LogSettings(json_lines=True), process="relay")
+sentry.init(SentrySettings(dsn=SecretStr(sys.argv[1])), release="0.0.0", process="relay")
+error = RuntimeError(sys.argv[2])
+if sys.argv[3] == "reported":
+    sentry.report(error)
+raise error
+"""
+
+
+@pytest.mark.parametrize("seen", ["reported", "unseen"])
+async def test_an_error_that_ends_a_process_is_one_error_and_one_line(project: Project, seen: str) -> None:
+    run: Callable[[], subprocess.CompletedProcess[str]] = lambda: subprocess.run(  # noqa: E731, S603
+        [sys.executable, "-c", _DOOR, project.dsn, TEXT, seen],
+        cwd=Path(__file__).parents[2],
+        env={**os.environ, "PYTHONPATH": "."},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    ended = await asyncio.to_thread(run)
+
+    assert ended.returncode == 1
+    (line,) = [json.loads(line) for line in ended.stderr.splitlines()]
+    assert (line["name"], line["process"], line["error"]) == ("process.failed", "relay", "RuntimeError")
+    assert TEXT not in ended.stderr
+    assert len(await project.items("event")) == 1
+    project.assert_keeps_no_secret()
