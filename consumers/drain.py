@@ -89,6 +89,9 @@ class Drains:
             await self._drain(lane)
         except StoreUnavailable as error:
             log.warning("store.unavailable", workflow=lane, error=error)
+        except Exception as error:  # noqa: BLE001 - the next look tries again
+            sentry.report(error, workflow=lane)
+            log.error("lane.failed", workflow=lane, error=error)
         finally:
             self._running.discard(lane)
             self._hungry.discard(lane)
@@ -180,6 +183,9 @@ class Drains:
         try:
             with bound(event_id=event_id, workflow=lane):
                 await self._finish(await self._process(lane, claimed))
+        except Exception as error:  # noqa: BLE001 - its lease runs out, and counts as a crash
+            sentry.report(error, workflow=lane, event_id=str(event_id))
+            log.error("event.faulty", error=error, faults=claimed.faults + 1)
         finally:
             del self._held[event_id]
             self.slots.give_back(lane)
@@ -190,13 +196,13 @@ class Drains:
 
     async def _process(self, lane: str, claimed: Claimed) -> Changeset | Release:
         entry = self.catalogue.by_name[lane]
-        try:
-            with sentry.event_transaction(claimed):
+        with sentry.event_transaction(claimed):
+            try:
                 return await process(claimed, entry, self.world)
-        except Exception as error:  # noqa: BLE001 - a bug: reported, counted, in the end a dead letter
-            sentry.report(error, workflow=lane, event_id=str(claimed.event.event_id))
-            log.error("event.faulty", error=error, faults=claimed.faults + 1)
-            return after_fault(claimed, entry, error, self.world)
+            except Exception as error:  # noqa: BLE001 - a bug: reported, counted, in the end a dead letter
+                sentry.report(error)
+                log.error("event.faulty", error=error, faults=claimed.faults + 1)
+                return after_fault(claimed, entry, error, self.world)
 
     async def _finish(self, end: Changeset | Release) -> None:
         if isinstance(end, Release):

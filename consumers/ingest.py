@@ -6,23 +6,16 @@ partition goes on.
 
 import asyncio
 import contextlib
-import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
 
+from consumers.door import Door
 from infra.kafka import Reader
 from infra.logs import logger
 from infra.settings import IngestSettings
-from infra.store import SqlStore
-from pipeline.catalogue import Catalogue
-from pipeline.errors import IdReused, InvalidEvent, PermanentError, StoreUnavailable
-from pipeline.ports import Admission
-from pipeline.receive import Record, Stamp, from_kafka, received, unreadable
-from pipeline.record import dead_at_the_door
-from schemas.changeset import Changeset, Scribe
-from schemas.event import Identity, Origin, Received
+from pipeline.errors import StoreUnavailable
+from pipeline.receive import Record
 
 log = logger()
 
@@ -35,36 +28,32 @@ class Ingest:
     """One member of the consumer group."""
 
     reader: Reader
-    store: SqlStore
-    catalogue: Catalogue
-    scribe: Scribe
-    secret: bytes
+    door: Door
     settings: IngestSettings
-    clock: Callable[[], datetime]
-    ring: Callable[[str], None]
     _paused: bool = False
 
     async def run(self, stop: asyncio.Event) -> None:
         """Read and accept until `stop`; a record that cannot be stored now is tried again, never passed."""
         await self.reader.open()
-        gauge = asyncio.create_task(self._watch_depth())
         try:
-            while not stop.is_set():
-                if records := await self.reader.read():
-                    if not await self._stored(records, stop):
-                        return
-                    await self.reader.commit(records)
+            async with asyncio.TaskGroup() as group:
+                depth = group.create_task(self._watch_depth())
+                await self._read(stop)
+                depth.cancel()
         finally:
-            gauge.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await gauge
             await self.reader.close()
+
+    async def _read(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            records = await self.reader.read()
+            if records and await self._stored(records, stop):
+                await self.reader.commit(records)
 
     async def _stored(self, records: Sequence[Record], stop: asyncio.Event) -> bool:
         """Accept until the database takes it; False when the process stops before that."""
         while not stop.is_set():
             try:
-                await self.accept(records)
+                await self.door.accept(records)
             except StoreUnavailable as error:
                 log.warning("store.unavailable", error=error)
                 await asyncio.sleep(1)
@@ -72,49 +61,11 @@ class Ingest:
                 return True
         return False
 
-    async def accept(self, records: Sequence[Record]) -> None:
-        """Rows for all records: events in one transaction, dead ones in another. May be called twice."""
-        good: list[tuple[Record, Received]] = []
-        dead: list[Changeset] = []
-        for record in records:
-            stamp = Stamp(self.secret, secrets.token_bytes(16))
-            try:
-                good.append((record, self._received(record, stamp)))
-            except InvalidEvent as error:
-                dead.append(self._dead(record, error, stamp))
-        admissions = await self.store.accept([event for _, event in good]) if good else []
-        for (record, event), admission in zip(good, admissions, strict=True):
-            if admission is Admission.ID_REUSED:
-                reused = IdReused(
-                    f"{event.identity.id!r} of {event.identity.source!r} exists with other data"
-                )
-                dead.append(self._dead(record, reused, Stamp(self.secret, secrets.token_bytes(16))))
-        if dead:
-            await self.store.commit(dead)
-        for lane in {event.workflow for _, event in good}:
-            self.ring(lane)
-        log.info("event.accepted", records=len(records), dead=len(dead))
-
-    def _received(self, record: Record, stamp: Stamp) -> Received:
-        entry = self.catalogue.consuming(record.topic)
-        envelope = from_kafka(record, stamp)
-        origin = Origin(record.partition, record.offset)
-        return received(envelope, entry, stamp=stamp, key=record.key, origin=origin)
-
-    def _dead(self, record: Record, error: PermanentError, stamp: Stamp) -> Changeset:
-        entry = self.catalogue.consuming(record.topic)
-        body = record.value or b""
-        identity = Identity(record.topic, record.source, record.id(stamp.fingerprint(body)))
-        origin = Origin(record.partition, record.offset)
-        event = unreadable(body, identity, entry, stamp=stamp, origin=origin, key=record.key)
-        log.warning("event.invalid", reason=error.reason, partition=record.partition, offset=record.offset)
-        return dead_at_the_door(event, entry, error, now=self.clock(), scribe=self.scribe)
-
     async def _watch_depth(self) -> None:
         """Stop fetching while too much is due; polling goes on, so the group keeps its member."""
         while True:
             with contextlib.suppress(StoreUnavailable):
-                depth = await self.store.depth(at_most=self.settings.pause_above + 1)
+                depth = await self.door.store.depth(at_most=self.settings.pause_above + 1)
                 if depth > self.settings.pause_above:
                     # Again each time: a rebalance may have brought partitions that are not paused.
                     await self.reader.pause()

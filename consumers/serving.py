@@ -45,11 +45,13 @@ def on_signals(stop: asyncio.Event) -> None:
 async def health(deployment: Deployment, process: str) -> AsyncIterator[str]:
     """Serve /metrics, /healthz and /readyz while the block runs; yields their address.
 
-    When no setting names the port and the process's own is taken, a free one is.
+    When no setting names the port and the process's own is taken, a free one is. A port that is set
+    is the worker's own: its supervisor, which has the same settings, must not sit on it.
     """
     settings = deployment.settings.metrics
-    port = PORTS[process] if settings.port is None else settings.port
-    counts = SqlMetrics(deployment.database)
+    named = None if process == "supervisor" else settings.port
+    port = PORTS[process] if named is None else named
+    counts = SqlMetrics(deployment.database, sorted(deployment.catalogue.by_name))
     serve = partial(
         serve_health,
         settings.host,
@@ -61,7 +63,7 @@ async def health(deployment: Deployment, process: str) -> AsyncIterator[str]:
         try:
             url = await stack.enter_async_context(serve(port))
         except OSError:
-            if settings.port is not None:
+            if named is not None:
                 raise
             url = await stack.enter_async_context(serve(0))
         log.info("process.ready", health=url)

@@ -5,8 +5,10 @@ takes nobody with it.
 """
 
 import asyncio
+import os
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -34,6 +36,7 @@ class Child:
     """One process and its back-off."""
 
     arguments: tuple[str, ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
     process: asyncio.subprocess.Process | None = None
     _backoff: float = _MIN_BACKOFF_SECONDS
     _started: float = 0.0
@@ -51,7 +54,9 @@ class Child:
         if time.monotonic() < self._not_before:
             return
         self._started = time.monotonic()
-        self.process = await asyncio.create_subprocess_exec(*command(*self.arguments))
+        self.process = await asyncio.create_subprocess_exec(
+            *command(*self.arguments), env={**os.environ, **self.environment}
+        )
 
     def _note_end(self) -> None:
         process, self.process = self.process, None

@@ -5,12 +5,17 @@ import os
 import random
 import secrets
 import socket
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from infra import database, llm, schema
+from pydantic import SecretStr
+
+from consumers.api.context import ApiContext
+from consumers.door import Door
+from infra import database, llm, schema, sentry
 from infra.bell import Bell
 from infra.database import Database
 from infra.journal import BatchedJournal
@@ -20,10 +25,12 @@ from infra.settings import ModelSettings, Settings
 from infra.store import SqlStore, administration
 from pipeline import catalogue as catalogues
 from pipeline import errors
-from pipeline.catalogue import Catalogue
+from pipeline.assemble import Call
+from pipeline.catalogue import Catalogue, Entry
 from pipeline.process import World
 from pipeline.trail import noted
 from schemas.changeset import Actor, Scribe
+from schemas.extraction import Attempt, Extraction
 
 #: Counter rows are spread over this many, so that accepting does not queue on one.
 SHARDS = 16
@@ -129,12 +136,29 @@ def _kept_secret(path: Path) -> bytes:
 def world(deployment: Deployment, model: OpenAIModel) -> World:
     """The surroundings of `process` in this process."""
     return World(
-        model=model,
+        model=Observed(model, deployment.metrics),
         journal=BatchedJournal(deployment.store),
         scribe=deployment.scribe,
         clock=clock,
         jitter=random.random,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """A model whose attempts are counted and shown to Sentry; it adds nothing else."""
+
+    model: OpenAIModel
+    metrics: Metrics
+
+    async def ask(self, call: Call) -> Attempt:
+        attempt = await self.model.ask(call)
+        self.metrics.attempt(attempt)
+        sentry.record_attempt(attempt)
+        return attempt
+
+    def read(self, entry: Entry, attempt: Attempt) -> Extraction:
+        return self.model.read(entry, attempt)
 
 
 def model(deployment: Deployment) -> OpenAIModel:
@@ -146,18 +170,54 @@ def bell(settings: Settings, metrics: Metrics) -> Bell:
     """Doorbells over Redis."""
     from infra import celery
 
-    return Bell(celery.sender(celery.create_app(settings.redis)), metrics.bell_failed)
+    send = celery.sender(celery.create_app(settings.redis))
+    return Bell(send, rung=metrics.bell_rung, failed=metrics.bell_failed)
 
 
-def simulated(settings: Settings, *, port: int) -> Settings:
-    """The same settings with the simulator behind every alias of the examples and of OpenAI's absence."""
-    aliases = {
-        alias for entry in catalogues.load(settings.workflows).entries for alias in entry.workflow.models
-    }
+def door(deployment: Deployment, ring: Callable[[str], None]) -> Door:
+    """Where records of a log come in."""
+    return Door(
+        store=deployment.store,
+        catalogue=deployment.catalogue,
+        scribe=deployment.scribe,
+        secret=deployment.secret,
+        clock=clock,
+        ring=ring,
+    )
+
+
+def api(deployment: Deployment, ring: Callable[[str], None]) -> ApiContext:
+    """What the API stands on; without tokens in embedded mode."""
+    return ApiContext(
+        settings=deployment.settings,
+        catalogue=deployment.catalogue,
+        store=deployment.store,
+        scribe=deployment.scribe,
+        secret=deployment.secret,
+        clock=clock,
+        salt=lambda: secrets.token_bytes(16),
+        ring=ring,
+        embedded=deployment.settings.is_embedded,
+    )
+
+
+def simulated(settings: Settings, url: str) -> Settings:
+    """The same settings with the simulator at `url` behind every alias that a workflow names."""
+    entries = catalogues.load(settings.workflows).entries
+    aliases = sorted({alias for entry in entries for alias in entry.workflow.models})
     models = {
-        alias: ModelSettings(
-            base_url=f"http://127.0.0.1:{port}/v1", model=f"simulated-{alias}", api_key="simulated"
-        )
-        for alias in sorted(aliases)
+        alias: ModelSettings(base_url=f"{url}/v1", model=f"simulated-{alias}", api_key=SecretStr("simulated"))
+        for alias in aliases
     }
     return settings.model_copy(update={"models": models})
+
+
+def environment(models: Mapping[str, ModelSettings]) -> dict[str, str]:
+    """`models` as the variables of a child process."""
+    variables = {}
+    for alias, model in models.items():
+        prefix = f"PENSTOCK_MODELS__{alias.upper()}__"
+        variables[prefix + "BASE_URL"] = model.base_url
+        variables[prefix + "MODEL"] = model.model
+        variables[prefix + "API_KEY"] = model.api_key.get_secret_value()
+    return variables

@@ -23,7 +23,7 @@ from consumers import wiring
 from consumers.drain import Drains
 from consumers.serving import health
 from consumers.wiring import Deployment
-from infra import celery
+from infra import celery, sentry
 from infra.logs import logger
 
 log = logger()
@@ -88,6 +88,8 @@ class Worker:
             asyncio.create_task(self.drains.keep_leases()),
             asyncio.create_task(self._turn()),
         ]
+        for task in self._tasks:
+            task.add_done_callback(_end_if_failed)
 
     async def _close(self) -> None:
         await self.drains.stop()
@@ -113,6 +115,15 @@ class Worker:
                 faulthandler.dump_traceback(file=sys.stderr)
                 log.error("process.stuck", seconds=limit)
                 os._exit(_EXIT_STUCK)
+
+
+def _end_if_failed(task: asyncio.Task[None]) -> None:
+    """Without leases or looks a worker only seems alive: end, and be started again."""
+    if not task.cancelled() and (error := task.exception()):
+        sentry.report(error)
+        sentry.flush()
+        log.error("process.failed", error=error)
+        os._exit(_EXIT_STUCK)
 
 
 async def _await(work: Awaitable[Any]) -> Any:

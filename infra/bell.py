@@ -19,6 +19,7 @@ class Bell:
     """
 
     send: Callable[[str], None]
+    rung: Callable[[], None] = lambda: None
     failed: Callable[[], None] = lambda: None
     _waiting: dict[str, bool] = field(default_factory=dict)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
@@ -51,6 +52,8 @@ class Bell:
             await loop.run_in_executor(self._thread, self.send, lane)
         except Exception:  # noqa: BLE001 - whatever Redis, kombu or the network raise, sweep rings again
             self.failed()
+        else:
+            self.rung()
 
     async def close(self) -> None:
         for task in list(self._tasks):

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from celery import Celery
+from celery.signals import setup_logging
 
 from infra.settings import RedisSettings
 
@@ -60,6 +61,11 @@ def sender(app: Celery) -> Callable[[str], None]:
 
 def register(app: Celery, work: Callable[[str], None]) -> None:
     """Name the function that answers the bell."""
+
+    def keep_logging(**_: Any) -> None:
+        """Celery sets up the root logger itself unless somebody receives this signal."""
+
+    setup_logging.connect(keep_logging, weak=False)
 
     @app.task(name=TASK, bind=False)
     def answer(lane: Any) -> None:

@@ -160,7 +160,9 @@ class OpenAIModel:
                 "/chat/completions",
                 cast_to=httpx2.Response,
                 content=body,
-                options={"headers": {"Content-Type": "application/json", "X-Stainless-Raw-Response": "stream"}},
+                options={
+                    "headers": {"Content-Type": "application/json", "X-Stainless-Raw-Response": "stream"}
+                },
             )
             try:
                 return response.status_code, await _read(response, settings.max_response_bytes)

@@ -68,13 +68,12 @@ def init(settings: SentrySettings, *, release: str, process: str) -> None:
         auto_enabling_integrations=False,
         integrations=[AtexitIntegration(callback=_quietly), ExcepthookIntegration()],
         trace_propagation_targets=[],
-        send_default_pii=False,
+        # send_default_pii stays unset, which means no: setting it is deprecated, with a warning.
         include_local_variables=False,
         include_source_context=False,  # a line of a workflow's source may be its prompt
         max_request_body_size="never",
         max_breadcrumbs=0,
         auto_session_tracking=False,
-        enable_metrics=False,
         spotlight=False,
         stream_gen_ai_spans=False,  # inside their transaction, where before_send_transaction sees them
     )

@@ -47,7 +47,8 @@ def _sequence() -> Any:
 class EventRow(SQLModel, table=True):
     __tablename__ = "event"
     __table_args__ = (
-        Index("event_identity", "topic", "source", "source_id", unique=True),
+        # The identity is unique by `event_id`, which is made of it. A hash index: a btree takes no long id.
+        Index("event_source_id", "source_id", postgresql_using="hash"),
         Index("event_workflow", "workflow", "accepted_at"),
     )
 

@@ -92,6 +92,7 @@ def _import(name: str) -> ModuleType:
 
 def _check(catalogue: Catalogue) -> None:
     names = [entry.workflow.name for entry in catalogue.entries]
+    produced = [entry.workflow.produces for entry in catalogue.entries]
     consumed = [entry.workflow.consumes for entry in catalogue.entries]
     for entry in catalogue.entries:
         workflow = entry.workflow
@@ -102,6 +103,9 @@ def _check(catalogue: Catalogue) -> None:
         if consumed.count(workflow.consumes) > 1:
             cure = "One topic has one workflow: give this one a topic of its own."
             raise InvalidWorkflowError(workflow.file, "consumes", f"{workflow.consumes!r} is taken", cure)
+        if produced.count(workflow.produces) > 1:
+            cure = "One topic has one schema: give this one a topic of its own."
+            raise InvalidWorkflowError(workflow.file, "produces", f"{workflow.produces!r} is taken", cure)
         if workflow.produces in {other.workflow.dead_topic for other in catalogue.entries}:
             cure = "Dead letters have it: give results a topic of their own."
             raise InvalidWorkflowError(workflow.file, "produces", f"{workflow.produces!r} is taken", cure)

@@ -38,23 +38,25 @@ async def process(claimed: Claimed, entry: Entry, world: World) -> Changeset | R
     except InvalidEvent as error:  # the schema is stricter than when the event was accepted
         return _dead(claimed, entry, world, reason=error.reason, detail=str(error))
 
-    history = [attempt for attempt in claimed.attempts if attempt.version == entry.version]
-    resumed, step = True, len(claimed.attempts)
+    attempts = list(claimed.attempts)
+    resumed = True
     while True:
+        # An answer to another version's prompt is no answer to this one's; it stays on record.
+        history = [attempt for attempt in attempts if attempt.version == entry.version]
         match next_step(history, entry.workflow.models, resumed=resumed, jitter=world.jitter()):
             case Ask() as ask:
-                attempt = await world.model.ask(assemble(claimed, entry, event, ask, step=step))
+                attempt = await world.model.ask(assemble(claimed, entry, event, ask, step=len(attempts)))
                 await world.journal.journal(attempt, claimed.event)
-                history.append(attempt)
-                resumed, step = False, step + 1
+                attempts.append(attempt)
+                resumed = False
             case Answered(attempt):
-                answer = Answer(world.model.read(entry, attempt), tuple(history))
+                answer = Answer(world.model.read(entry, attempt), tuple(attempts))
                 decision = decide(entry, event, answer)
                 return decided(claimed, entry, decision, answer, now=world.clock(), scribe=world.scribe)
             case Wait(delay, reason):
                 return Release(claimed, delay, reason)
             case GiveUp() as end:
-                return given_up(claimed, entry, end, history, now=world.clock(), scribe=world.scribe)
+                return given_up(claimed, entry, end, attempts, now=world.clock(), scribe=world.scribe)
 
 
 def after_fault(claimed: Claimed, entry: Entry, error: Exception, world: World) -> Changeset | Release:

@@ -246,7 +246,9 @@ def _structured(value: Any, headers: Mapping[str, str]) -> Envelope:
     present = canonical({name: item for name, item in value.items() if item is not None and name != "data"})
     event = _built(lambda: _JSON.read(_event, present))
     data, content = value.get("data"), event.get_data()
-    if data is None and isinstance(content, bytes):
+    if isinstance(content, bytes):
+        if data is not None:
+            raise InvalidEvent("not a CloudEvent: it has both 'data' and 'data_base64'")
         data = parse(content)
     return _envelope(event, data, headers=headers)
 

@@ -45,16 +45,7 @@ def ingest() -> None:
         bell = _bell(deployment)
         topics = sorted(deployment.catalogue.by_topic)
         reader = Reader(settings.kafka, topics=topics, batch=settings.ingest.batch)
-        process = Ingest(
-            reader=reader,
-            store=deployment.store,
-            catalogue=deployment.catalogue,
-            scribe=deployment.scribe,
-            secret=deployment.secret,
-            settings=settings.ingest,
-            clock=wiring.clock,
-            ring=bell.ring,
-        )
+        process = Ingest(reader, wiring.door(deployment, bell.ring), settings.ingest)
         try:
             await process.run(stop)
         finally:
@@ -144,6 +135,27 @@ def sweep() -> None:
             await bell.close()
 
     run(until_stopped(deployment, "sweep", work))
+
+
+@app.command
+def api() -> None:
+    """HTTP in: webhooks and our own senders; and what became of an event."""
+    from consumers.api.app import create_app
+    from consumers.api.serve import serve
+
+    deployment = _prepare("api")
+
+    async def work(stop: asyncio.Event) -> None:
+        bell = _bell(deployment)
+        settings = deployment.settings.api
+        try:
+            await serve(
+                create_app(wiring.api(deployment, bell.ring)), settings.host, settings.port, stop=stop
+            )
+        finally:
+            await bell.close()
+
+    run(until_stopped(deployment, "api", work))
 
 
 @app.command

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from infra import tables as t
 from infra.database import Database
-from infra.store.statements import NOW, count, insert
+from infra.store.statements import NOW, count, insert, work_row
 from pipeline.ports import Admission
 from pipeline.publish import content_id
 from schemas.event import Received
@@ -18,13 +18,16 @@ from schemas.event import Received
 
 async def accept(database: Database, events: Sequence[Received], *, shard: int) -> list[Admission]:
     """Event, content, work and counter rows of what is new, in one transaction; duplicates are counted."""
-    first = {event.event_id: event for event in reversed(events)}
+    first: dict[UUID, Received] = {}
+    for event in events:
+        first.setdefault(event.event_id, event)
     async with database.write() as connection:
         new = await insert_events(connection, database, list(first.values()), shard=shard)
-        fresh = [first[event_id] for event_id in sorted(new)]
+        # In the order of arrival, which is the order of a key's events.
+        fresh = [event for event_id, event in first.items() if event_id in new]
         if fresh:
             statement = insert(database, t.work).values(due_at=NOW)
-            await connection.execute(statement, [_work(event) for event in fresh])
+            await connection.execute(statement, [work_row(event, lane=event.workflow) for event in fresh])
         known = await _fingerprints(connection, [event for event in first if event not in new])
         known |= {event.event_id: event.fingerprint for event in fresh}
         admissions = [_admission(event, known, new) for event in events]
@@ -109,17 +112,4 @@ def _content(event: Received) -> dict[str, Any]:
         "event_id": event.event_id,
         "data": event.content,
         "salt": event.salt,
-    }
-
-
-def _work(event: Received) -> dict[str, Any]:
-    return {
-        "event_id": event.event_id,
-        "lane": event.workflow,
-        "key": event.key,
-        "size": len(event.content),
-        "revision": 0,
-        "priority": 0,
-        "crashes": 0,
-        "faults": 0,
     }

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from infra import tables as t
 from infra.database import Database
 from infra.store.accept import insert_events
-from infra.store.statements import NOW, holds, insert
+from infra.store.statements import NOW, holds, insert, work_row
 from pipeline.errors import Unstorable
 from pipeline.ports import Written
 from pipeline.record import bury, flaw
@@ -169,13 +169,5 @@ def _review(changeset: Changeset) -> dict[str, Any]:
 
 
 def _work(changeset: Changeset) -> dict[str, Any]:
-    return {
-        "event_id": changeset.event.event_id,
-        "lane": changeset.result.workflow,
-        "key": changeset.event.key,
-        "size": len(changeset.event.content),
-        "revision": changeset.result.revision,
-        "priority": REPLAY_PRIORITY,
-        "crashes": 0,
-        "faults": 0,
-    }
+    result = changeset.result
+    return work_row(changeset.event, lane=result.workflow, revision=result.revision, priority=REPLAY_PRIORITY)

@@ -47,7 +47,7 @@ async def append_to_log(database: Database, messages: Sequence[OutboxMessage]) -
     """Embedded mode's topics: append, gap-free per topic; a message that is there keeps its place."""
     async with database.write() as connection:
         offset = select(func.coalesce(func.max(t.topic_log.c.offset) + 1, 0)).where(
-            t.topic_log.c.topic == bindparam("topic")
+            t.topic_log.c.topic == bindparam("of_topic")
         )
         statement = (
             insert(database, t.topic_log)
@@ -65,6 +65,7 @@ async def append_to_log(database: Database, messages: Sequence[OutboxMessage]) -
 def _log_row(message: OutboxMessage) -> dict[str, Any]:
     return {
         "topic": message.topic,
+        "of_topic": message.topic,
         "outbox_id": message.id,
         "key": message.key,
         "headers": dict(message.headers),

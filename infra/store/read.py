@@ -130,7 +130,7 @@ async def _outcomes(connection: AsyncConnection) -> defaultdict[str, dict[str, i
 
 async def _in_flight(connection: AsyncConnection) -> Counter[str]:
     query = select(t.work.c.lane, func.count()).group_by(t.work.c.lane)
-    return Counter(dict(await connection.execute(query)))
+    return Counter(dict((await connection.execute(query)).all()))
 
 
 async def _differences(connection: AsyncConnection) -> list[Difference]:
@@ -255,6 +255,14 @@ async def tail(database: Database, topic: str, *, after: int = -1, limit: int = 
         return list((await connection.execute(query)).mappings().all())
 
 
+async def log_end(database: Database, topic: str) -> int:
+    """The last offset of an embedded topic, -1 when it is empty."""
+    query = select(func.max(t.topic_log.c.offset)).where(t.topic_log.c.topic == topic)
+    async with database.read() as connection:
+        last = (await connection.execute(query)).scalar()
+    return -1 if last is None else int(last)
+
+
 @dataclass(frozen=True, slots=True)
 class Queues:
     """Depths for the gauges: what waits for whom."""
@@ -272,8 +280,8 @@ async def queues(database: Database) -> Queues:
         outbox = select(func.count()).select_from(t.outbox).where(t.outbox.c.published_at.is_(None))
         reviews = select(t.review.c.workflow, func.count()).group_by(t.review.c.workflow)
         return Queues(
-            due=dict(await connection.execute(due)),
+            due=dict((await connection.execute(due)).all()),
             in_flight=dict(await _in_flight(connection)),
             unpublished=int((await connection.execute(outbox)).scalar_one()),
-            reviews=dict(await connection.execute(reviews)),
+            reviews=dict((await connection.execute(reviews)).all()),
         )

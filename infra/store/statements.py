@@ -1,5 +1,6 @@
 """Pieces that the store's statements share."""
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
@@ -11,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from infra import tables as t
 from infra.columns import later
 from infra.database import Database
+from schemas.event import Received
 
 #: Columns that the database fills in: its clock, its sequences.
 NOW = later(0.0)
@@ -24,6 +26,21 @@ def insert(database: Database, table: Table) -> Any:
 def holds(pairs: Iterable[tuple[UUID, UUID]]) -> ColumnElement[bool]:
     """Work rows that still carry one of these (event_id, token) pairs."""
     return tuple_(t.work.c.event_id, t.work.c.token).in_(list(pairs))
+
+
+def work_row(event: Received, *, lane: str, revision: int = 0, priority: int = 0) -> dict[str, Any]:
+    """What puts an event to work, beside `due_at`; `revision` is its newest one so far."""
+    return {
+        "event_id": event.event_id,
+        "lane": lane,
+        # Only compared, so a digest does: a key from Kafka can be longer than an index takes.
+        "key": hashlib.sha256(event.key).digest(),
+        "size": len(event.content),
+        "revision": revision,
+        "priority": priority,
+        "crashes": 0,
+        "faults": 0,
+    }
 
 
 async def count(

@@ -1,23 +1,16 @@
 """What leaves for Sentry, read from the envelopes that arrive over HTTP: enough to find a bug, no secret."""
 
 import asyncio
-import json
 import logging
-import os
 import random
-import socket
-import subprocess
-import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
 import sentry_sdk
-from aiohttp import web
 from pydantic import SecretStr
 
 import infra.celery
@@ -34,61 +27,21 @@ from schemas import Answer, Decision
 from schemas.changeset import Changeset
 from schemas.extraction import Attempt
 from tests.builders import NOTES, SCRIBE, Facts, FakeJournal, Note, attempt, claimed, entry, received
+from tests.integration.sentry_project import Project, project_of_the_test
 
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 PARENT_ID = "00f067aa0ba902b7"
-TEXT = "Ferry to Tobermory, amount: 12.50, paid by Ottoline Quill"
+TEXT = "City: Tobermory Amount: 4815162.34 Paid by: Ottoline Quill"
 API_KEY = "sk-planted-7f3a"
 PROMPT = "Planted instructions: find the city and the amount."
 LOCAL = "planted-local-variable"
-SECRETS = (TEXT, "Tobermory", "Ottoline", API_KEY, "Planted instructions", "12.50", LOCAL)
-
-
-@dataclass
-class Project:
-    """A Sentry project of the test: keeps what it is sent."""
-
-    dsn: str
-    raw: list[bytes] = field(default_factory=list)
-
-    async def items(self, kind: str) -> list[dict[str, Any]]:
-        """Everything of one kind that has arrived once all that waits is sent."""
-        await asyncio.to_thread(sentry.flush)
-        return [item for header, item in self._items() if header["type"] == kind]
-
-    async def kinds(self) -> set[str]:
-        await asyncio.to_thread(sentry.flush)
-        return {header["type"] for header, _ in self._items()}
-
-    def _items(self) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-        for envelope in self.raw:
-            _, *lines = envelope.splitlines()
-            for header, payload in zip(lines[::2], lines[1::2], strict=True):
-                yield json.loads(header), json.loads(payload)
-
-    def assert_keeps_no_secret(self) -> None:
-        everything = b"\n".join(self.raw).decode()
-        for secret in (*SECRETS, socket.gethostname()):
-            assert secret not in everything
+SECRETS = (TEXT, "Tobermory", "Ottoline", API_KEY, "Planted instructions", "4815162.34", LOCAL)
 
 
 @pytest.fixture
 async def project() -> AsyncIterator[Project]:
-    async def receive(request: web.Request) -> web.Response:
-        kept.raw.append(await request.read())  # aiohttp undoes the gzip
-        return web.json_response({})
-
-    app = web.Application()
-    app.router.add_post("/api/1/envelope/", receive)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    kept = Project(f"http://public@127.0.0.1:{runner.addresses[0][1]}/1")
-    yield kept
-    await asyncio.to_thread(sentry_sdk.get_client().close, timeout=2.0)
-    sentry_sdk.get_global_scope().clear()
-    sentry_sdk.get_global_scope().set_client(None)
-    await runner.cleanup()
+    async with project_of_the_test() as kept:
+        yield kept
 
 
 def start(project: Project, *, traces_sample_rate: float = 1.0) -> None:
@@ -166,10 +119,12 @@ async def test_a_bug_is_one_error_on_the_events_trace_without_any_secret(project
 
     (error,) = await project.items("event")
     (transaction,) = await project.items("transaction")
-    project.assert_keeps_no_secret()
+    assert project.holds(*SECRETS) == []
     (value,) = error["exception"]["values"]
     assert (value["type"], value["value"]) == ("ValueError", "(not sent: the message may quote an event)")
-    assert [frame["function"] for frame in value["stacktrace"]["frames"]][-1] == "failing"
+    frames = value["stacktrace"]["frames"]
+    assert frames[-1]["function"] == "failing"
+    assert not any({"vars", "context_line", "pre_context", "post_context"} & frame.keys() for frame in frames)
     assert error["contexts"]["trace"]["trace_id"] == transaction["contexts"]["trace"]["trace_id"]
     assert error["tags"] == {
         "process": "worker",
@@ -190,7 +145,7 @@ async def test_a_transaction_continues_the_senders_trace_and_holds_a_span_per_at
 
     (transaction,) = await project.items("transaction")
     assert await project.items("event") == []
-    project.assert_keeps_no_secret()
+    assert project.holds(*SECRETS) == []
     trace = transaction["contexts"]["trace"]
     assert (trace["op"], transaction["transaction"]) == ("penstock.event", "notes")
     assert (trace["trace_id"], trace["parent_span_id"]) == (f"{TRACE_ID[:-1]}1", PARENT_ID)
@@ -213,7 +168,7 @@ async def test_a_failed_call_of_a_model_is_a_failed_span_and_no_error(project: P
     assert await project.items("event") == []
     (span,) = transaction["spans"]
     assert (span["status"], span["data"]["penstock.failure"]) == ("internal_error", "model_unavailable")
-    project.assert_keeps_no_secret()
+    assert project.holds(*SECRETS) == []
 
 
 async def test_events_side_by_side_have_one_transaction_each_and_the_work_task_has_none(
@@ -227,7 +182,7 @@ async def test_events_side_by_side_have_one_transaction_each_and_the_work_task_h
             await asyncio.gather(*(work_on(traced(number), world) for number in range(1, 6)))
 
     infra.celery.register(app, lambda lane: asyncio.run(drain()))
-    await asyncio.to_thread(lambda: app.tasks[infra.celery.TASK].apply(args=["notes"]).get())
+    await asyncio.to_thread(lambda: app.tasks[infra.celery.TASK].apply(args=("notes",)).get())
 
     transactions = await project.items("transaction")
     found = {(one["contexts"]["trace"]["trace_id"], one["tags"]["event_id"]) for one in transactions}
@@ -295,7 +250,7 @@ async def test_of_our_own_errors_the_sentence_is_sent_without_the_detail(project
         "invalid_event",
         "store_unavailable",
     ]
-    project.assert_keeps_no_secret()
+    assert project.holds(*SECRETS) == []
 
 
 async def test_nothing_else_leaves(project: Project) -> None:
@@ -309,7 +264,7 @@ async def test_nothing_else_leaves(project: Project) -> None:
         sentry.report(RuntimeError(TEXT))
 
     assert await project.kinds() == {"event", "transaction"}
-    project.assert_keeps_no_secret()
+    assert project.holds(*SECRETS) == []
 
 
 def test_without_a_dsn_nothing_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -321,40 +276,3 @@ def test_without_a_dsn_nothing_is_started(monkeypatch: pytest.MonkeyPatch) -> No
         sentry.report(RuntimeError())
 
     assert not sentry_sdk.is_initialized()
-
-
-#: A process that does what a door does first, then ends by an error of its own.
-_DOOR = """
-import sys
-from pydantic import SecretStr
-from infra import logs, sentry
-from infra.settings import LogSettings, SentrySettings
-logs.configure(LogSettings(json_lines=True), process="relay")
-sentry.init(SentrySettings(dsn=SecretStr(sys.argv[1])), release="0.0.0", process="relay")
-error = RuntimeError(sys.argv[2])
-if sys.argv[3] == "reported":
-    sentry.report(error)
-raise error
-"""
-
-
-@pytest.mark.parametrize("seen", ["reported", "unseen"])
-async def test_an_error_that_ends_a_process_is_one_error_and_one_line(project: Project, seen: str) -> None:
-    run: Callable[[], subprocess.CompletedProcess[str]] = lambda: subprocess.run(  # noqa: E731, S603
-        [sys.executable, "-c", _DOOR, project.dsn, TEXT, seen],
-        cwd=Path(__file__).parents[2],
-        env={**os.environ, "PYTHONPATH": "."},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-
-    ended = await asyncio.to_thread(run)
-
-    assert ended.returncode == 1
-    (line,) = [json.loads(line) for line in ended.stderr.splitlines()]
-    assert (line["name"], line["process"], line["error"]) == ("process.failed", "relay", "RuntimeError")
-    assert TEXT not in ended.stderr
-    assert len(await project.items("event")) == 1
-    project.assert_keeps_no_secret()

@@ -83,6 +83,7 @@ NOT_CLOUDEVENTS: list[tuple[Any, str]] = [
     ({**ATTRIBUTES, "data_base64": 5}, "'time' or 'data_base64' is malformed"),
     ({**ATTRIBUTES, "data_base64": "e30"}, "'time' or 'data_base64' is malformed"),
     ({**ATTRIBUTES, "data_base64": "AAAA"}, "not JSON"),
+    ({**ATTRIBUTES, "data": {}, "data_base64": "e30="}, "both 'data' and 'data_base64'"),
     ({**ATTRIBUTES, "Not-A-Name": "x"}, "'Not-A-Name' should only contain lowercase"),
     ({**ATTRIBUTES, "\ud800\0": "x"}, "'\ufffd\ufffd' should only contain lowercase"),
 ]

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipeline.errors import InvalidEvent
@@ -119,6 +119,8 @@ PARTS = st.text("a:1", max_size=4)
 
 
 @given(st.tuples(PARTS, PARTS, PARTS), st.tuples(PARTS, PARTS, PARTS))
+@example(("a", "aa", "a"), ("aa", "a", "a"))
+@example(("a", "1:a", "a"), ("a1", ":a", "a"))
 def test_only_the_same_identity_has_the_same_event_id(
     one: tuple[str, str, str], other: tuple[str, str, str]
 ) -> None:

@@ -1,24 +1,19 @@
 """A signature holds for the bytes, the secret and the time it was made for, and for nothing else."""
 
-import base64
-import hashlib
-import hmac
-from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Final, get_args
+from typing import Final
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from standardwebhooks import Webhook
 
 from pipeline.signatures import flaw, is_signed
 from pipeline.source import Scheme
+from tests.signing import SCHEMES, SECRETS, SIGN, SIGNATURE_HEADERS, STANDARD_SECRET, Headers, mac, standard
 
 BODY: Final = b'{"test": 2432232314}'
 SENT: Final = 1_614_265_330
 NOW: Final = datetime.fromtimestamp(SENT, UTC)
-STANDARD_SECRET: Final = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 SLACK_BODY: Final = (
     b"token=xyzz0WbapA4vBCDEFasx0q6G&team_id=T1DC2JH3J&team_domain=testteamnow&channel_id=G8PSS9T3V"
     b"&channel_name=foobar&user_id=U2CERLKJA&user_name=roadrunner&command=%2Fwebhook-collect&text="
@@ -26,60 +21,7 @@ SLACK_BODY: Final = (
     b"96rGlfmibIGlgcZRskXaIFfN&trigger_id=398738663015.47445629121.803a0bc887a14d10d2c447fce8b6703c"
 )
 
-Headers = Mapping[str, str]
-Sign = Callable[[str, bytes, int], Headers]
-
-SCHEMES: Final[tuple[Scheme, ...]] = get_args(Scheme)
 TIMED: Final[tuple[Scheme, ...]] = ("standard", "stripe", "slack")
-SECRETS: Final[Mapping[Scheme, str]] = {
-    "standard": STANDARD_SECRET,
-    "stripe": "whsec_5f1c",
-    "github": "It's a Secret to Everybody",
-    "shopify": "hush",
-    "slack": "8f742231b10e8888abcd99yyyzzz85a5",
-}
-
-
-def mac(secret: str, content: bytes) -> bytes:
-    return hmac.new(secret.encode(), content, hashlib.sha256).digest()
-
-
-def standard(secret: str, body: bytes, sent: int) -> Headers:
-    signature = Webhook(secret).sign("msg_1", datetime.fromtimestamp(sent, UTC), body.decode())
-    return {"webhook-id": "msg_1", "webhook-timestamp": str(sent), "webhook-signature": signature}
-
-
-def stripe(secret: str, body: bytes, sent: int) -> Headers:
-    return {"stripe-signature": f"t={sent},v1={mac(secret, b'%d.%s' % (sent, body)).hex()},v0=abc"}
-
-
-def github(secret: str, body: bytes, _: int) -> Headers:
-    return {"x-hub-signature-256": f"sha256={mac(secret, body).hex()}"}
-
-
-def shopify(secret: str, body: bytes, _: int) -> Headers:
-    return {"x-shopify-hmac-sha256": base64.b64encode(mac(secret, body)).decode()}
-
-
-def slack(secret: str, body: bytes, sent: int) -> Headers:
-    signature = f"v0={mac(secret, b'v0:%d:%s' % (sent, body)).hex()}"
-    return {"x-slack-request-timestamp": str(sent), "x-slack-signature": signature}
-
-
-SIGN: Final[Mapping[Scheme, Sign]] = {
-    "standard": standard,
-    "stripe": stripe,
-    "github": github,
-    "shopify": shopify,
-    "slack": slack,
-}
-SIGNATURE_HEADERS: Final[Mapping[Scheme, str]] = {
-    "standard": "webhook-signature",
-    "stripe": "stripe-signature",
-    "github": "x-hub-signature-256",
-    "shopify": "x-shopify-hmac-sha256",
-    "slack": "x-slack-signature",
-}
 
 
 def check(

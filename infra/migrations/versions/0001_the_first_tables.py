@@ -103,7 +103,7 @@ def upgrade() -> None:
         sa.Column("accepted_at", UtcTime(), nullable=False),
         sa.PrimaryKeyConstraint("event_id"),
     )
-    op.create_index("event_identity", "event", ["topic", "source", "source_id"], unique=True)
+    op.create_index("event_source_id", "event", ["source_id"], unique=False, postgresql_using="hash")
     op.create_index("event_workflow", "event", ["workflow", "accepted_at"], unique=False)
 
     op.create_table(

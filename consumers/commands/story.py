@@ -1,0 +1,244 @@
+"""One event's rows in, its whole story out: as JSON, or laid out for a person.
+
+Results are told; the texts of the event and of the models are not: a text stands here as its size and
+its SHA-256 under the event's salt, which is how the audit trail refers to it too.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from consumers.commands import output
+
+if TYPE_CHECKING:
+    from sqlalchemy import RowMapping
+
+    from infra.database import Database
+    from infra.store.history import Mark
+    from infra.store.read import Story
+
+_ATTEMPT = (
+    "id", "revision", "step", "alias", "model_asked", "model_answered", "response_id", "version",
+    "started_at", "latency_ms", "status", "finish_reason", "failure", "complaints",
+    "input_tokens", "cached_tokens", "output_tokens", "cost_micros",
+)  # fmt: skip
+_WORK = ("revision", "priority", "due_at", "lease_until", "crashes", "faults", "waits_for")
+_OUTBOX = ("id", "revision", "topic", "partition", "offset", "created_at", "published_at")
+_REVIEW = ("id", "revision", "reasons", "created_at")
+_RESULT = (
+    "revision",
+    "state",
+    "supersedes",
+    "reasons",
+    "data",
+    "model",
+    "cost_micros",
+    "version",
+    "decided_at",
+)
+
+
+async def gather(database: "Database", event_id: UUID) -> dict[str, Any]:
+    """Everything about one event, ready for JSON; raises NotFound."""
+    from infra.store import history, read
+
+    found = await read.story(database, event_id)
+    return told(found, await history.marks(database, event_id))
+
+
+def told(story: "Story", marks: "Mapping[UUID, Mark]") -> dict[str, Any]:
+    """The story without its texts."""
+    event = story.event
+    return {
+        "event_id": event["event_id"],
+        "state": story.state,
+        "topic": event["topic"],
+        "source": event["source"],
+        "id": event["source_id"],
+        "workflow": event["workflow"],
+        "type": event["type"],
+        "subject": event["subject"],
+        "time": event["time"],
+        "key": event["key"],
+        "partition": event["partition"],
+        "offset": event["offset"],
+        "traceparent": event["traceparent"],
+        "accepted_at": event["accepted_at"],
+        "content": {"id": event["content_id"], **_mark(marks, event["content_id"])},
+        "in_flight": story.work and _picked(story.work, _WORK),
+        "attempts": [_attempt(row, marks) for row in story.attempts],
+        "results": [_picked(row, _RESULT) for row in story.results],
+        "outbox": [_picked(row, _OUTBOX) for row in story.outbox],
+        "review": [_picked(row, _REVIEW) for row in story.review],
+        "audit": [_audit(row) for row in story.audit],
+    }
+
+
+def show(told: Mapping[str, Any]) -> None:
+    """Print a story for a person."""
+    output.say(f"Event {told['event_id']}: {told['state']}")
+    for name in ("topic", "source", "id", "workflow", "type", "subject", "time", "key"):
+        _fact(name, told[name])
+    _fact("came by", _way(told))
+    _fact("accepted", told["accepted_at"])
+    _fact("content", _sized(told["content"]))
+    _show_work(told["in_flight"])
+    _show_attempts(told["attempts"])
+    for result in told["results"]:
+        _show_result(result)
+    _show_outbox(told["outbox"])
+    for item in told["review"]:
+        output.say(f"\nWaits for a person since {_time(item['created_at'])} (revision {item['revision']})")
+    _show_audit(told["audit"])
+
+
+def _picked(row: "RowMapping", columns: tuple[str, ...]) -> dict[str, Any]:
+    return {column: row[column] for column in columns}
+
+
+def _mark(marks: "Mapping[UUID, Mark]", content_id: UUID) -> dict[str, Any]:
+    mark = marks.get(content_id)
+    return {"bytes": mark.bytes if mark else None, "sha256": mark.sha256 if mark else None}
+
+
+def _attempt(row: "RowMapping", marks: "Mapping[UUID, Mark]") -> dict[str, Any]:
+    texts = [_mark(marks, UUID(text_id)) for text_id in row["text_ids"]]
+    response = _mark(marks, row["response_content_id"])
+    return {**_picked(row, _ATTEMPT), "texts": texts, "response": response}
+
+
+def _audit(row: "RowMapping") -> dict[str, Any]:
+    return {
+        "id": row["id"],
+        "kind": row["kind"],
+        "revision": row["revision"],
+        "actor": {"kind": row["actor_kind"], "name": row["actor_name"]},
+        "occurred_at": row["occurred_at"],
+        "leaf": row["leaf"].hex(),
+        "record": json.loads(row["canonical"]),
+    }
+
+
+def _fact(name: str, value: Any) -> None:
+    if value is not None:
+        shown = value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+        output.say(f"  {name:<9} {_time(shown) if hasattr(shown, 'astimezone') else shown}")
+
+
+def _time(value: Any) -> str:
+    return str(value.astimezone().strftime("%Y-%m-%d %H:%M:%S %Z"))
+
+
+def _way(told: Mapping[str, Any]) -> str:
+    if told["offset"] is None:
+        return "HTTP or `penstock emit`"
+    return f"Kafka, partition {told['partition']}, offset {told['offset']}"
+
+
+def _sized(mark: Mapping[str, Any]) -> str:
+    if mark["bytes"] is None:
+        return "is not kept any more"
+    return f"{mark['bytes']} bytes, salted SHA-256 {mark['sha256']}"
+
+
+def _show_work(work: Mapping[str, Any] | None) -> None:
+    if work is None:
+        return
+    output.say(
+        f"\nIn flight: due {_time(work['due_at'])}, {work['crashes']} crashes, {work['faults']} faults"
+    )
+    if work["waits_for"]:
+        output.say(f"  it was given back: {work['waits_for']}")
+    if work["lease_until"]:
+        output.say(f"  claimed until {_time(work['lease_until'])}")
+
+
+def _show_attempts(attempts: list[dict[str, Any]]) -> None:
+    if not attempts:
+        return
+    output.say("\nCalls of models")
+    columns = (
+        "revision",
+        "step",
+        "asked",
+        "answered",
+        "came to",
+        "HTTP",
+        "ms",
+        "tokens in/out",
+        "cost",
+        "answer",
+    )
+    output.table(
+        columns,
+        [
+            (
+                one["revision"],
+                one["step"],
+                f"{one['alias']} = {one['model_asked']}",
+                one["model_answered"],
+                one["failure"] or "an answer",
+                one["status"],
+                one["latency_ms"],
+                f"{one['input_tokens']}/{one['output_tokens']}",
+                _money(one["cost_micros"]),
+                f"{one['response']['bytes'] or 0} bytes",
+            )
+            for one in attempts
+        ],
+    )
+    for one in attempts:
+        for complaint in one["complaints"]:
+            output.say(f"  revision {one['revision']}, step {one['step']}: {complaint}")
+
+
+def _money(micros: int | None) -> str | None:
+    return None if micros is None else f"{micros / 1_000_000:.6f}"
+
+
+def _show_result(result: Mapping[str, Any]) -> None:
+    output.say(f"\nRevision {result['revision']}: {result['state']}, {_time(result['decided_at'])}")
+    for reason in result["reasons"]:
+        output.say(f"  because   {reason}")
+    if result["model"]:
+        output.say(f"  model     {result['model']}")
+    if result["cost_micros"] is not None:
+        output.say(f"  cost      {_money(result['cost_micros'])}")
+    output.say(f"  version   {result['version'][:12]}")
+    for name, value in (result["data"] or {}).items():
+        output.say(f"  {name} = {json.dumps(value, ensure_ascii=False)}")
+
+
+def _show_outbox(outbox: list[dict[str, Any]]) -> None:
+    if not outbox:
+        return
+    output.say("\nWhat went out")
+    columns = ("revision", "topic", "partition", "offset", "published", "ce_id")
+    output.table(
+        columns,
+        [
+            (
+                one["revision"],
+                one["topic"],
+                one["partition"],
+                one["offset"],
+                one["published_at"] or "waits for the relay",
+                one["id"],
+            )
+            for one in outbox
+        ],
+    )
+
+
+def _show_audit(audit: list[dict[str, Any]]) -> None:
+    if not audit:
+        return
+    output.say("\nAudit records")
+    output.table(
+        ("revision", "kind", "by", "at", "leaf"),
+        [
+            (one["revision"], one["kind"], one["actor"]["name"], one["occurred_at"], one["leaf"])
+            for one in audit
+        ],
+    )

@@ -1,0 +1,61 @@
+"""An event's id in, what a person needs to judge it or to change its fate out: newest result, marks of texts."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import select
+
+from infra import tables as t
+from infra.database import Database
+from infra.store.lease import read_events
+from pipeline.errors import NotFound
+from schemas.changeset import Result
+from schemas.event import Identity, Received
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What may be said of a text without showing it: its size, and SHA-256(salt || bytes) as hex."""
+
+    bytes: int
+    sha256: str
+
+
+async def newest(database: Database, event_id: UUID) -> tuple[Received, Result | None]:
+    """The event, and its newest revision if it has one; raises NotFound."""
+    query = (
+        select(t.result).where(t.result.c.event_id == event_id).order_by(t.result.c.revision.desc()).limit(1)
+    )
+    async with database.read() as connection:
+        found = await read_events(connection, [event_id])
+        row = (await connection.execute(query)).mappings().first()
+    if event_id not in found:
+        raise NotFound(f"no event {event_id}")
+    result = None if row is None else Result(**{**row, "reasons": tuple(row["reasons"])})
+    return found[event_id][0], result
+
+
+async def marks(database: Database, event_id: UUID) -> dict[UUID, Mark]:
+    """Every text that is kept of an event, by content id: its own, the model's, what was asked."""
+    query = select(t.content.c.id, t.content.c.data, t.content.c.salt).where(t.content.c.event_id == event_id)
+    async with database.read() as connection:
+        return {
+            row.id: Mark(len(row.data), hashlib.sha256(row.salt + row.data).hexdigest())
+            for row in await connection.execute(query)
+        }
+
+
+async def identities(database: Database, ids: Sequence[UUID]) -> dict[UUID, Identity]:
+    """Who these events are, to tell several with the same sender's id apart."""
+    query = (
+        select(t.event.c.event_id, t.event.c.topic, t.event.c.source, t.event.c.source_id)
+        .where(t.event.c.event_id.in_(ids))
+        .order_by(t.event.c.topic, t.event.c.source)
+    )
+    async with database.read() as connection:
+        return {
+            row.event_id: Identity(row.topic, row.source, row.source_id)
+            for row in await connection.execute(query)
+        }

@@ -1,0 +1,49 @@
+"""Where topics end and where a consumer group stands: each run begins at the end of what others left."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from kafka import KafkaAdminClient, TopicPartition
+from kafka.admin import OffsetSpec
+from kafka.structs import OffsetAndMetadata
+
+#: A topic, a partition.
+Place = tuple[str, int]
+
+
+def ends(servers: str) -> dict[Place, int]:
+    """The offset after the last message, of every partition that there is."""
+    with _admin(servers) as admin:
+        topics = [name for name in admin.list_topics() if not name.startswith("__")]
+        partitions = [
+            TopicPartition(topic["name"], partition["partition_index"])
+            for topic in admin.describe_topics(topics)
+            for partition in topic["partitions"]
+        ]
+        found = admin.list_partition_offsets(dict.fromkeys(partitions, OffsetSpec.LATEST))
+        return {(place.topic, place.partition): at.offset for place, at in found.items()}
+
+
+def begin_at(servers: str, group: str, places: Mapping[Place, int]) -> None:
+    """Have a group that has no members yet begin there."""
+    offsets = {TopicPartition(*place): OffsetAndMetadata(at, "", -1) for place, at in places.items()}
+    with _admin(servers) as admin:
+        for place, error in admin.alter_group_offsets(group, offsets).items():
+            assert error.errno == 0, f"{place}: {error}"
+
+
+def committed(servers: str, group: str) -> dict[Place, int]:
+    """Where the group stands, by its own account."""
+    with _admin(servers) as admin:
+        offsets = admin.list_group_offsets(group)[group]
+        return {(place.topic, place.partition): at.offset for place, at in offsets.items()}
+
+
+@contextmanager
+def _admin(servers: str) -> Iterator[Any]:
+    admin = KafkaAdminClient(bootstrap_servers=servers.split(","))
+    try:
+        yield admin
+    finally:
+        admin.close()

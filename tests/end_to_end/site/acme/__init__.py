@@ -1,0 +1,1 @@
+"""A company that uses Penstock: its own package, beside Penstock's."""

@@ -1,0 +1,267 @@
+"""One deployment of real processes: settings in; processes with logs, rows and messages to look at out.
+
+It has a database, a consumer group and a Redis number of its own, and sees only what came after it began.
+"""
+
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, LiteralString, TypeVar
+
+import psycopg
+from psycopg.rows import dict_row
+
+from tests.end_to_end import kcat, places
+from tests.end_to_end.kcat import Message
+from tests.end_to_end.places import Place
+
+PENSTOCK: Final = Path(sys.executable).with_name("penstock")
+#: Where the package `acme` of the tests is found.
+SITE: Final = Path(__file__).with_name("site")
+AUDIT: Final = "audit.records.v1"
+
+_TAIL_BYTES: Final = 4_000
+_START_SECONDS: Final = 60.0
+_POLL_SECONDS: Final = 0.1
+
+R = TypeVar("R")
+
+
+@dataclass
+class Process:
+    """A running `penstock ...` in a process group of its own."""
+
+    name: str
+    popen: "subprocess.Popen[bytes]"
+    log: Path
+    health: str
+
+    @property
+    def is_running(self) -> bool:
+        return self.popen.poll() is None
+
+    @property
+    def is_ready(self) -> bool:
+        assert self.is_running, f"{self.name} ended with {self.popen.returncode}\n{self.tail()}"
+        try:
+            with urllib.request.urlopen(self.health, timeout=5) as answer:
+                return bool(answer.status == 200)
+        except (urllib.error.URLError, OSError):
+            return False
+
+    @property
+    def children(self) -> list[int]:
+        """The processes that it started and that still run."""
+        listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,stat="], capture_output=True, check=True)
+        rows = (line.split() for line in listed.stdout.decode().splitlines())
+        return [
+            int(pid) for pid, parent, state in rows if int(parent) == self.popen.pid and state[0] != "Z"
+        ]
+
+    def kill(self) -> None:
+        """SIGKILL to the process and all that it started."""
+        os.killpg(self.popen.pid, signal.SIGKILL)
+        self.popen.wait()
+
+    def stop(self, within_seconds: float = 40.0) -> int:
+        """SIGTERM to the process alone; returns its exit code."""
+        self.popen.terminate()
+        return self.popen.wait(timeout=within_seconds)
+
+    def tail(self) -> str:
+        text = self.log.read_bytes()[-_TAIL_BYTES:].decode(errors="replace")
+        return f"--- {self.name} ({self.log})\n{text}"
+
+
+@dataclass
+class Stack:
+    """What a test works with. `begin` starts its count anew."""
+
+    folder: Path
+    database_url: str
+    settings: Mapping[str, str] = field(default_factory=dict)
+    processes: list[Process] = field(default_factory=list)
+    simulator_port: int = field(default_factory=lambda: free_port())
+    group: str = field(default_factory=lambda: f"end-to-end-{secrets.token_hex(6)}")
+    _since: Mapping[Place, int] = field(default_factory=dict)
+    _accepted: int = 0
+
+    def __post_init__(self) -> None:
+        self.environment = {**_environment(self), **self.settings}
+        self.servers = self.environment["PENSTOCK_KAFKA__BOOTSTRAP_SERVERS"]
+        self.run("db", "upgrade")
+        self.run("topics", "create")
+        places.begin_at(self.servers, self.group, places.ends(self.servers))
+        self.begin()
+
+    # Processes.
+
+    def start(self, *roles: str, **settings: str) -> list[Process]:
+        """`penstock serve ROLE` for each, ready to work."""
+        started = [self._spawn(role, settings) for role in roles]
+        for process in started:
+            self.wait_for(lambda p=process: p.is_ready, f"{process.name} to be ready", _START_SECONDS)
+        return started
+
+    def _spawn(self, role: str, settings: Mapping[str, str]) -> Process:
+        port, path = free_port(), "readyz"
+        environment = {**self.environment, **settings, "PENSTOCK_METRICS__PORT": str(port)}
+        if role == "simulator":
+            port, path = self.simulator_port, "healthz"
+        name = f"{role}-{len(self.processes)}"
+        log = self.folder / f"{name}.log"
+        with log.open("wb") as file:
+            popen = subprocess.Popen(
+                [PENSTOCK, "serve", role],
+                stdout=file,
+                stderr=file,
+                stdin=subprocess.DEVNULL,
+                env=environment,
+                cwd=self.folder,
+                start_new_session=True,
+            )
+        process = Process(name, popen, log, f"http://127.0.0.1:{port}/{path}")
+        self.processes.append(process)
+        return process
+
+    def run(self, *arguments: str) -> str:
+        """One `penstock` command that must succeed; returns what it printed."""
+        done = subprocess.run(
+            [PENSTOCK, *arguments], capture_output=True, env=self.environment, cwd=self.folder, timeout=60
+        )
+        told = f"penstock {' '.join(arguments)}: {done.returncode}\n{done.stderr.decode()}"
+        assert done.returncode == 0, told + done.stdout.decode()
+        return done.stdout.decode()
+
+    def close(self) -> None:
+        for process in self.processes:
+            if process.is_running:
+                process.kill()
+
+    def tails(self) -> str:
+        """The end of every process's log."""
+        return "\n".join(process.tail() for process in self.processes)
+
+    # The model.
+
+    def script(self, *rules: Mapping[str, Any]) -> None:
+        """Have the simulator follow these rules and no others."""
+        url = f"http://127.0.0.1:{self.simulator_port}/script"
+        with urllib.request.urlopen(urllib.request.Request(url, method="DELETE"), timeout=10):
+            pass
+        body = json.dumps({"rules": rules}).encode()
+        with urllib.request.urlopen(urllib.request.Request(url, data=body, method="POST"), timeout=10):
+            pass
+
+    # Events, messages, rows.
+
+    def begin(self) -> None:
+        """Count from here: what is there now belongs to an earlier test."""
+        self._since = places.ends(self.servers)
+        self._accepted = self.count("SELECT count(*) FROM event")
+
+    def send(
+        self,
+        topic: str,
+        events: Sequence[tuple[str, Mapping[str, Any]]],
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        """Keys and JSON values to a topic, by kcat."""
+        kcat.produce(self.servers, topic, events, headers)
+
+    def messages(self, topic: str) -> list[Message]:
+        """What a topic got since the beginning, by kcat."""
+        return [
+            message
+            for message in kcat.read(self.servers, topic)
+            if message.offset >= self._since.get((topic, message.partition), 0)
+        ]
+
+    def new_on(self, topic: str) -> int:
+        """How many messages a topic got since the beginning."""
+        now = places.ends(self.servers)
+        return sum(at - self._since.get(place, 0) for place, at in now.items() if place[0] == topic)
+
+    def rows(self, query: LiteralString, *values: Any) -> list[dict[str, Any]]:
+        url = self.database_url.replace("+psycopg", "", 1)
+        with psycopg.connect(url, autocommit=True, row_factory=dict_row) as connection:
+            return connection.execute(query, values).fetchall()
+
+    def count(self, query: LiteralString, *values: Any) -> int:
+        """The one number that a query gives."""
+        (row,) = self.rows(query, *values)
+        (number,) = row.values()
+        return int(number)
+
+    @property
+    def stats(self) -> dict[str, Any]:
+        """`penstock stats`, which must add up."""
+        found: dict[str, Any] = json.loads(self.run("stats", "--json"))
+        assert found["balanced"], found
+        return found
+
+    # Waiting.
+
+    def wait_for(self, condition: Callable[[], R], what: str, seconds: float = 30.0) -> R:
+        """What `condition` gives, once that is true; fails with the logs after `seconds`."""
+        deadline = time.monotonic() + seconds
+        while True:
+            found = condition()
+            if found:
+                return found
+            assert time.monotonic() < deadline, f"waited {seconds} s for {what}\n{self.tails()}"
+            time.sleep(_POLL_SECONDS)
+
+    def wait_until_accepted(self, number: int, seconds: float = 30.0) -> None:
+        """Wait for this many events since the beginning."""
+
+        def accepted() -> bool:
+            return self.count("SELECT count(*) FROM event") - self._accepted >= number
+
+        self.wait_for(accepted, f"{number} events to be accepted", seconds)
+
+    def wait_until_done(self, number: int, seconds: float = 60.0) -> None:
+        """Wait until this many events have come since the beginning, all have ended and all is published."""
+        self.wait_until_accepted(number, seconds)
+        self.wait_for(lambda: self.count("SELECT count(*) FROM work") == 0, "all events to end", seconds)
+        unpublished: LiteralString = "SELECT count(*) FROM outbox WHERE published_at IS NULL"
+        self.wait_for(lambda: self.count(unpublished) == 0, "all messages to be published", seconds)
+        assert self.count("SELECT count(*) FROM event") - self._accepted == number
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _environment(stack: Stack) -> dict[str, str]:
+    """Nothing of the caller's settings but the services' addresses."""
+    ours = {name: value for name, value in os.environ.items() if not name.startswith(("PENSTOCK_", "PYTHON"))}
+    redis = os.environ["PENSTOCK_REDIS__URL"].rpartition("/")[0]
+    model = f"http://127.0.0.1:{stack.simulator_port}/v1"
+    ours |= {
+        "PYTHONPATH": str(SITE),
+        "PENSTOCK_WORKFLOWS": "pipeline.workflows,acme.workflows",
+        "PENSTOCK_DATABASE__URL": stack.database_url,
+        "PENSTOCK_REDIS__URL": f"{redis}/{1 + secrets.randbelow(15)}",
+        "PENSTOCK_KAFKA__BOOTSTRAP_SERVERS": os.environ["PENSTOCK_KAFKA__BOOTSTRAP_SERVERS"],
+        "PENSTOCK_KAFKA__GROUP": stack.group,
+        "PENSTOCK_SECRET": "the secret of the end-to-end tests",
+        "PENSTOCK_SIMULATOR__PORT": str(stack.simulator_port),
+    }
+    for alias in ("FAST", "STRONG"):
+        ours[f"PENSTOCK_MODELS__{alias}__BASE_URL"] = model
+        ours[f"PENSTOCK_MODELS__{alias}__MODEL"] = f"simulated-{alias.lower()}"
+        ours[f"PENSTOCK_MODELS__{alias}__API_KEY"] = "simulated"
+    return ours
