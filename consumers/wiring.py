@@ -10,16 +10,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
 from consumers.api.context import ApiContext
 from consumers.door import Door
-from infra import database, llm, schema, sentry
+from infra import database, schema, sentry
 from infra.bell import Bell
 from infra.database import Database
 from infra.journal import BatchedJournal
-from infra.llm import OpenAIModel
 from infra.metrics import Metrics
 from infra.settings import ModelSettings, Settings
 from infra.store import SqlStore, administration
@@ -27,10 +27,14 @@ from pipeline import catalogue as catalogues
 from pipeline import errors
 from pipeline.assemble import Call
 from pipeline.catalogue import Catalogue, Entry
+from pipeline.ports import Model
 from pipeline.process import World
 from pipeline.trail import noted
 from schemas.changeset import Actor, Scribe
 from schemas.extraction import Attempt, Extraction
+
+if TYPE_CHECKING:
+    from infra.llm import OpenAIModel
 
 #: Counter rows are spread over this many, so that accepting does not queue on one.
 SHARDS = 16
@@ -91,7 +95,7 @@ def deploy(settings: Settings) -> Deployment:
 async def start(deployment: Deployment) -> None:
     """What every process does first: check the database's shape, register the workflows' versions."""
     await schema.check(deployment.database)
-    llm.check_aliases(deployment.catalogue, deployment.settings.models)
+    catalogues.check_aliases(deployment.catalogue, deployment.settings.models)
     now = clock()
     records = [
         noted(
@@ -133,7 +137,7 @@ def _kept_secret(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def world(deployment: Deployment, model: OpenAIModel) -> World:
+def world(deployment: Deployment, model: Model) -> World:
     """The surroundings of `process` in this process."""
     return World(
         model=Observed(model, deployment.metrics),
@@ -148,7 +152,7 @@ def world(deployment: Deployment, model: OpenAIModel) -> World:
 class Observed:
     """A model whose attempts are counted and shown to Sentry; it adds nothing else."""
 
-    model: OpenAIModel
+    model: Model
     metrics: Metrics
 
     async def ask(self, call: Call) -> Attempt:
@@ -161,8 +165,10 @@ class Observed:
         return self.model.read(entry, attempt)
 
 
-def model(deployment: Deployment) -> OpenAIModel:
+def model(deployment: Deployment) -> "OpenAIModel":
     """The models behind the aliases; make it on the loop that uses it."""
+    from infra.llm import OpenAIModel  # two seconds of CPU that only workers should spend
+
     return OpenAIModel(deployment.settings.models, clock)
 
 

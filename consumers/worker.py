@@ -42,6 +42,7 @@ class Worker:
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
     _turned: float = field(default_factory=time.monotonic)
     _stopped: bool = False
+    _stopping: threading.Lock = field(default_factory=threading.Lock)
 
     def start(self) -> None:
         """Start the loop; returns when it is ready to answer bells."""
@@ -55,9 +56,12 @@ class Worker:
 
     def stop(self) -> None:
         """Stop in an orderly way, within grace_seconds and a little; may be called twice."""
-        if self._stopped:
-            return
-        self._stopped = True
+        with self._stopping:  # the second caller waits for the first
+            if not self._stopped:
+                self._stopped = True
+                self._stop()
+
+    def _stop(self) -> None:
         grace = self.deployment.settings.worker.grace_seconds
         last = threading.Timer(grace + _LAST_SECONDS, os._exit, (_EXIT_STUCK,))
         last.daemon = True

@@ -58,9 +58,20 @@ class _translated:  # noqa: N801 - a context manager, read as a word
         return None
 
     def __exit__(self, _: Any, error: BaseException | None, __: Any) -> None:
-        lost = isinstance(error, DBAPIError) and error.connection_invalidated
-        if lost or isinstance(error, OperationalError | InterfaceError | PoolTimeoutError | ConnectionError):
+        if error is not None and _is_away(error):
             raise StoreUnavailable(f"the database did not take it: {type(error).__name__}") from error
+
+
+def _is_away(error: BaseException) -> bool:
+    """Can the same transaction work later?"""
+    if not isinstance(error, DBAPIError):
+        return isinstance(error, PoolTimeoutError | ConnectionError)
+    state = getattr(error.orig, "sqlstate", None) or ""
+    if state.startswith("54"):  # a value larger than an index or a row takes; psycopg calls it operational
+        return False
+    if state == "25006":  # read-only: a standby, until the failover is over
+        return True
+    return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
 
 
 def connect(url: str, *, pool_size: int = 8) -> Database:

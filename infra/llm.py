@@ -25,7 +25,7 @@ from pydantic import ValidationError
 from infra.settings import ModelSettings
 from pipeline import errors
 from pipeline.assemble import Call
-from pipeline.catalogue import Catalogue, Entry
+from pipeline.catalogue import Entry
 from pipeline.spend import cost_micros
 from schemas.event import derived_id
 from schemas.extraction import Attempt, Extraction, Request, Usage
@@ -34,6 +34,9 @@ from schemas.text import clean
 #: Stand in for a text while the request is prepared; json.dumps leaves them as they are.
 _TEXT_MARK = "penstock-text-6c1f0a"
 _FEEDBACK_MARK = "penstock-feedback-6c1f0a"
+
+#: With the second one the client hands the response over unread, so that its size can be capped.
+_HEADERS = {"Content-Type": "application/json", "X-Stainless-Raw-Response": "stream"}
 
 #: HTTP status to reason; the others are below.
 _REASONS: Mapping[int, str] = {
@@ -155,7 +158,6 @@ class OpenAIModel:
     async def _send(self, alias: str, body: bytes, settings: ModelSettings) -> tuple[int, bytes]:
         client = self._client(alias, settings)
         try:
-            # With this header the client hands the response over unread, so that we can cap it.
             response = await client.post(
                 "/chat/completions",
                 cast_to=httpx2.Response,
@@ -213,19 +215,6 @@ class OpenAIModel:
             completion, response_model=entry.workflow.extraction, strict=False
         )
         return parsed
-
-
-def check_aliases(catalogue: Catalogue, models: Mapping[str, ModelSettings]) -> None:
-    """Raise InvalidWorkflowError for an alias that no setting maps to an endpoint."""
-    for entry in catalogue.entries:
-        for alias in entry.workflow.models:
-            if alias not in models:
-                raise errors.InvalidWorkflowError(
-                    entry.workflow.file,
-                    "models",
-                    f"no endpoint for the alias {alias!r}",
-                    f"Set PENSTOCK_MODELS__{alias.upper()}__MODEL and __BASE_URL.",
-                )
 
 
 async def _read(response: httpx2.Response, limit: int) -> bytes:

@@ -6,7 +6,7 @@ import importlib
 import importlib.util
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -78,6 +78,17 @@ def load(packages: Sequence[str] = DEFAULT_PACKAGES) -> Catalogue:
     catalogue = Catalogue(tuple(entries), tuple(sources))
     _check(catalogue)
     return catalogue
+
+
+def check_aliases(catalogue: Catalogue, aliases: Collection[str]) -> None:
+    """Raise InvalidWorkflowError for a model alias that is not among `aliases`, those that settings map."""
+    for entry in catalogue.entries:
+        for alias in entry.workflow.models:
+            if alias not in aliases:
+                problem = f"no endpoint for the alias {alias!r}"
+                variable = f"PENSTOCK_MODELS__{alias.upper()}__"
+                cure = f"Set {variable}MODEL and {variable}BASE_URL."
+                raise InvalidWorkflowError(entry.workflow.file, "models", problem, cure)
 
 
 def _import(name: str) -> ModuleType:

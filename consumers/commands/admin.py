@@ -47,11 +47,11 @@ def create(*, as_json: Json = False) -> None:
 
     Partitions, replicas and retention are PENSTOCK_KAFKA__* settings; a topic that exists keeps its own.
     """
-    from consumers.commands.running import settings_for
+    from infra import settings as all_settings
     from pipeline import catalogue as catalogues
     from pipeline import contracts
 
-    settings = settings_for("cli")
+    settings = all_settings.load()
     wanted = contracts.topics(catalogues.load(settings.workflows))
     if settings.is_embedded:
         if as_json:
@@ -122,7 +122,7 @@ async def _add_token(name: str, role: Role, sources: tuple[str, ...]) -> str:
 
 @config.command(name="show")
 def show_config(*, as_json: Json = False) -> None:
-    """Every setting: its variable, its value, and whether it is the default or set (env). Secrets are masked."""
+    """Every setting: its variable, its value, and whether it is the default or set (env); no secrets."""
     from consumers.commands import configuration
     from infra.settings import load
 

@@ -37,7 +37,7 @@ class Shown:
 
 
 def settings_table() -> list[Row]:
-    """Every variable, with <ALIAS> and <NAME> where the deployment chooses names; the same on every machine."""
+    """Every variable, with <ALIAS> and <NAME> where a deployment chooses names; the same on all machines."""
     return [
         Row(variable, None if field.is_required() else written(field.get_default()), field.description or "")
         for variable, field in _variables(Settings, _PREFIX)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import aiohttp
@@ -19,16 +19,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from sqlalchemy import select
 
 from consumers import wiring
+from consumers.commands import story
 from consumers.commands.output import Json, emit_json, say, table
 from consumers.commands.running import run
-from consumers.commands.story import show_story
 from consumers.embedded import Embedded, embedded
 from infra import logs, samples
 from infra import tables as t
 from infra.settings import DatabaseSettings, LogSettings, Settings
 from infra.simulator.script import text_hash
 from infra.store import read
-from infra.store.read import Balance, Story
+from infra.store.read import Balance
 from pipeline import receive
 from pipeline.errors import InvalidEvent
 from pipeline.receive import Record
@@ -61,7 +61,7 @@ class Finished:
     balances: dict[str, Balance]
     seconds: float
     database: Path
-    story: Story
+    story: dict[str, Any]
 
     @property
     def total(self) -> Balance:
@@ -98,7 +98,7 @@ async def _demo(settings: Settings, path: Path) -> Finished:
         seconds = time.monotonic() - started
         database = running.deployment.database
         balances = await read.balances(database, workflows=running.deployment.catalogue.by_name)
-        return Finished(balances, seconds, path, await read.story(database, await _example(running)))
+        return Finished(balances, seconds, path, await story.gather(database, await _example(running)))
 
 
 def _records() -> list[Record]:
@@ -199,7 +199,7 @@ def _report(finished: Finished) -> None:
     for difference in total.differences:
         say(f"  {difference.workflow}: {difference.what} ({difference.count})")
     say("\nOne event's full story, of one that took more than one attempt:\n")
-    show_story(finished.story)
+    story.show(finished.story)
     say(f"\nThe database stays, at {finished.database}. Look further with:")
     say(f"  export PENSTOCK_DATABASE__URL=sqlite:///{finished.database}")
     say("  penstock stats; penstock dlq list; penstock tail receipts.extracted.v1")

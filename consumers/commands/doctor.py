@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from consumers.commands import output
 from consumers.commands.output import Json
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from pipeline.catalogue import Catalogue
 
 State = Literal["ok", "warning", "problem"]
+
+#: Bytes of a SHA-256 key; more add nothing, fewer can be guessed.
+_STRONG_SECRET: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +80,6 @@ def _settings(settings: "Settings") -> list[Finding]:
     return [*findings, *_secret(settings)]
 
 
-#: Bytes of a SHA-256 key; more add nothing, fewer can be guessed.
-_STRONG_SECRET = 32
-
-
 def _secret(settings: "Settings") -> list[Finding]:
     secret = settings.secret.get_secret_value()
     if not secret and settings.is_embedded and settings.sqlite_path:
@@ -108,11 +107,11 @@ def _workflows(settings: "Settings") -> "tuple[Catalogue | None, list[Finding]]"
 
 
 def _aliases(settings: "Settings", catalogue: "Catalogue") -> list[Finding]:
-    from infra import llm
+    from pipeline import catalogue as catalogues
     from pipeline.errors import InvalidWorkflowError
 
     try:
-        llm.check_aliases(catalogue, settings.models)
+        catalogues.check_aliases(catalogue, settings.models)
     except InvalidWorkflowError as error:
         if settings.is_embedded and not settings.models:
             cure = "For real answers set PENSTOCK_MODELS__<ALIAS>__MODEL, __BASE_URL and __API_KEY."

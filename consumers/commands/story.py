@@ -65,7 +65,11 @@ def told(story: "Story", marks: "Mapping[UUID, Mark]") -> dict[str, Any]:
         "offset": event["offset"],
         "traceparent": event["traceparent"],
         "accepted_at": event["accepted_at"],
-        "content": {"id": event["content_id"], **_mark(marks, event["content_id"])},
+        "content": {
+            "id": event["content_id"],
+            **_mark(marks, event["content_id"]),
+            "bytes": len(story.content),
+        },
         "in_flight": story.work and _picked(story.work, _WORK),
         "attempts": [_attempt(row, marks) for row in story.attempts],
         "results": [_picked(row, _RESULT) for row in story.results],
@@ -75,8 +79,13 @@ def told(story: "Story", marks: "Mapping[UUID, Mark]") -> dict[str, Any]:
     }
 
 
+def show_story(story: "Story", marks: "Mapping[UUID, Mark] | None" = None) -> None:
+    """Print a story for a person; without `marks` it lacks the hashes of its texts."""
+    show(told(story, marks or {}))
+
+
 def show(told: Mapping[str, Any]) -> None:
-    """Print a story for a person."""
+    """Print what `told` made."""
     output.say(f"Event {told['event_id']}: {told['state']}")
     for name in ("topic", "source", "id", "workflow", "type", "subject", "time", "key"):
         _fact(name, told[name])
@@ -137,9 +146,7 @@ def _way(told: Mapping[str, Any]) -> str:
 
 
 def _sized(mark: Mapping[str, Any]) -> str:
-    if mark["bytes"] is None:
-        return "is not kept any more"
-    return f"{mark['bytes']} bytes, salted SHA-256 {mark['sha256']}"
+    return f"{mark['bytes']} bytes" + (f", salted SHA-256 {mark['sha256']}" if mark["sha256"] else "")
 
 
 def _show_work(work: Mapping[str, Any] | None) -> None:
@@ -183,7 +190,7 @@ def _show_attempts(attempts: list[dict[str, Any]]) -> None:
                 one["latency_ms"],
                 f"{one['input_tokens']}/{one['output_tokens']}",
                 _money(one["cost_micros"]),
-                f"{one['response']['bytes'] or 0} bytes",
+                _sized_answer(one["response"]),
             )
             for one in attempts
         ],
@@ -191,6 +198,10 @@ def _show_attempts(attempts: list[dict[str, Any]]) -> None:
     for one in attempts:
         for complaint in one["complaints"]:
             output.say(f"  revision {one['revision']}, step {one['step']}: {complaint}")
+
+
+def _sized_answer(mark: Mapping[str, Any]) -> str | None:
+    return None if mark["bytes"] is None else f"{mark['bytes']} bytes"
 
 
 def _money(micros: int | None) -> str | None:

@@ -5,14 +5,14 @@ from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Table, delete, func, select
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Table, delete, exists, func, select
+from sqlalchemy.exc import DBAPIError, ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from infra import tables as t
 from infra.database import Database
 from infra.store.accept import insert_events
-from infra.store.statements import NOW, holds, insert, work_row
+from infra.store.statements import NOW, held, insert, work_row
 from pipeline.errors import Unstorable
 from pipeline.ports import Written
 from pipeline.record import bury, flaw
@@ -27,8 +27,9 @@ async def commit(
 ) -> list[Written]:
     """Write those whose guard holds, all in one transaction; the others come back as fenced.
 
-    A changeset that cannot be stored or published ends its event `dead` (BURIED). A data error of
-    the database splits the batch by halves until the culprit is alone.
+    A machine's changeset that cannot be stored or published ends its event `dead` (BURIED); a person
+    gets the PermanentError. A data error of the database splits the batch by halves until the culprit
+    is alone; when it cannot even be buried, Unstorable is raised after the others are written.
     """
     checked = [_fit(changeset, scribe) for changeset in changesets]
     passed = await _write_or_split(database, [changeset for changeset, _ in checked], scribe, shard)
@@ -40,8 +41,10 @@ async def commit(
 
 def _fit(changeset: Changeset, scribe: Scribe) -> tuple[Changeset, bool]:
     error = flaw(changeset, max_message_bytes=scribe.max_message_bytes)
-    if error is None or isinstance(changeset.guard, ExpectedRevision):
+    if error is None:
         return changeset, False
+    if isinstance(changeset.guard, ExpectedRevision):
+        raise error
     return bury(changeset, error, scribe=scribe), True
 
 
@@ -50,13 +53,15 @@ async def _write_or_split(
 ) -> list[Written]:
     if not changesets:
         return []
+    if len({changeset.event.event_id for changeset in changesets}) < len(changesets):
+        return await _halves(database, changesets, scribe, shard)  # one guard of an event at a time
     try:
         passed = await _write(database, changesets, shard=shard)
+    except ProgrammingError:  # our statements or rights are wrong, not their values
+        raise
     except DBAPIError as error:
         if len(changesets) > 1:
-            middle = len(changesets) // 2
-            left = await _write_or_split(database, changesets[:middle], scribe, shard)
-            return left + await _write_or_split(database, changesets[middle:], scribe, shard)
+            return await _halves(database, changesets, scribe, shard)
         return [await _bury_culprit(database, changesets[0], error, scribe, shard)]
     return [
         Written.COMMITTED if changeset.event.event_id in passed else Written.FENCED
@@ -64,15 +69,29 @@ async def _write_or_split(
     ]
 
 
+async def _halves(
+    database: Database, changesets: Sequence[Changeset], scribe: Scribe, shard: int
+) -> list[Written]:
+    middle = len(changesets) // 2
+    try:
+        left = await _write_or_split(database, changesets[:middle], scribe, shard)
+    except Unstorable:
+        await _write_or_split(database, changesets[middle:], scribe, shard)
+        raise
+    return left + await _write_or_split(database, changesets[middle:], scribe, shard)
+
+
 async def _bury_culprit(
     database: Database, changeset: Changeset, error: DBAPIError, scribe: Scribe, shard: int
 ) -> Written:
     """People see the error; a machine's changeset ends its event, with the error's name as the cause."""
-    if isinstance(changeset.guard, ExpectedRevision):
-        raise Unstorable(f"the database refused it: {type(error).__name__}") from error
     cause = Unstorable(f"the database refused the result: {type(error.orig).__name__}")
-    dead = bury(changeset, cause, scribe=scribe)
-    passed = await _write(database, [dead], shard=shard)
+    if isinstance(changeset.guard, ExpectedRevision):
+        raise cause from error
+    try:
+        passed = await _write(database, [bury(changeset, cause, scribe=scribe)], shard=shard)
+    except DBAPIError as again:
+        raise cause from again
     return Written.BURIED if passed else Written.FENCED
 
 
@@ -83,39 +102,38 @@ async def _write(database: Database, changesets: Sequence[Changeset], *, shard: 
         passed = await _close_work(connection, ordered)
         new = [changeset.event for changeset in ordered if isinstance(changeset.guard, NewEvent)]
         passed |= await insert_events(connection, database, new, shard=shard)
-        passed |= await _expected(connection, database, ordered)
+        passed |= await _expected(connection, ordered)
         await _insert(connection, database, [c for c in ordered if c.event.event_id in passed])
     return passed
 
 
 async def _close_work(connection: AsyncConnection, changesets: Sequence[Changeset]) -> set[UUID]:
-    """Delete the work rows whose claim still holds. Locked in id order first: two batches may cross."""
+    """Delete the work rows whose claim still holds."""
     pairs = [(c.event.event_id, c.guard.token) for c in changesets if isinstance(c.guard, ClaimToken)]
     if not pairs:
         return set()
-    locked = select(t.work.c.seq).where(holds(pairs)).order_by(t.work.c.event_id).with_for_update()
-    cte = locked.cte("locked")
-    statement = delete(t.work).where(t.work.c.seq.in_(select(cte.c.seq))).returning(t.work.c.event_id)
+    locked = held(pairs)
+    statement = delete(t.work).where(t.work.c.seq.in_(select(locked.c.seq))).returning(t.work.c.event_id)
     return set((await connection.scalars(statement)).all())
 
 
-async def _expected(
-    connection: AsyncConnection, database: Database, changesets: Sequence[Changeset]
-) -> set[UUID]:
+async def _expected(connection: AsyncConnection, changesets: Sequence[Changeset]) -> set[UUID]:
     """The events whose newest revision is the expected one and that nothing works on."""
-    passed = set()
-    for changeset in changesets:
-        if isinstance(changeset.guard, ExpectedRevision):
-            event_id = changeset.event.event_id
-            await connection.execute(
-                select(t.event.c.event_id).where(t.event.c.event_id == event_id).with_for_update()
-            )
-            newest = select(func.max(t.result.c.revision)).where(t.result.c.event_id == event_id)
-            working = select(t.work.c.seq).where(t.work.c.event_id == event_id)
-            is_newest = (await connection.execute(newest)).scalar() == changeset.guard.revision
-            if is_newest and (await connection.execute(working)).first() is None:
-                passed.add(event_id)
-    return passed
+    wanted = {c.event.event_id: c.guard.revision for c in changesets if isinstance(c.guard, ExpectedRevision)}
+    if not wanted:
+        return set()
+    # Two people who decide on one event at once queue up here.
+    events = select(t.event.c.event_id).where(t.event.c.event_id.in_(wanted))
+    await connection.execute(events.order_by(t.event.c.event_id).with_for_update())
+    # One statement, so one view: a machine's commit meanwhile shows whole or not at all.
+    working = exists().where(t.work.c.event_id == t.result.c.event_id)
+    newest = (
+        select(t.result.c.event_id, func.max(t.result.c.revision))
+        .where(t.result.c.event_id.in_(wanted), ~working)
+        .group_by(t.result.c.event_id)
+    )
+    found = await connection.execute(newest)
+    return {event_id for event_id, revision in found if revision == wanted[event_id]}
 
 
 async def _insert(connection: AsyncConnection, database: Database, changesets: Sequence[Changeset]) -> None:

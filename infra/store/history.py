@@ -1,4 +1,4 @@
-"""An event's id in, what a person needs to judge it or to change its fate out: newest result, marks of texts."""
+"""An event's id in, what a person needs to judge it out: its newest result, its texts' marks."""
 
 import hashlib
 from collections.abc import Sequence

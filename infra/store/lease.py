@@ -11,7 +11,7 @@ from infra import tables as t
 from infra.columns import later
 from infra.database import Database
 from infra.store.journal import read_attempts
-from infra.store.statements import NOW, holds
+from infra.store.statements import NOW, held
 from pipeline.claim import Claimed, Release
 from pipeline.retry import SUSPECT_CRASHES
 from schemas.event import Identity, Origin, Received
@@ -60,7 +60,8 @@ async def claim(
     )
     async with database.write() as connection:
         rows = (await connection.execute(statement)).all()
-        return await _claimed(connection, sorted(rows, key=lambda row: row.seq)) if rows else []
+        first_due = sorted(rows, key=lambda row: (row.priority, row.due_at, row.seq))
+        return await _claimed(connection, first_due) if rows else []
 
 
 async def _claimed(connection: AsyncConnection, rows: Sequence[Any]) -> list[Claimed]:
@@ -78,6 +79,7 @@ async def _claimed(connection: AsyncConnection, rows: Sequence[Any]) -> list[Cla
             attempts=attempts.get(row.event_id, ()),
         )
         for row in rows
+        if row.event_id in events  # `stats` names work without its event; it must not stop its lane
     ]
 
 
@@ -113,7 +115,10 @@ async def renew(database: Database, claims: Sequence[Claimed], *, lease_seconds:
     if not claims:
         return set()
     pairs = sorted((claimed.event.event_id, claimed.token) for claimed in claims)
-    statement = update(t.work).where(holds(pairs)).values(lease_until=later(lease_seconds))
+    locked = held(pairs)
+    statement = (
+        update(t.work).where(t.work.c.seq.in_(select(locked.c.seq))).values(lease_until=later(lease_seconds))
+    )
     async with database.write() as connection:
         kept = await connection.scalars(statement.returning(t.work.c.event_id))
         return set(kept.all())

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Table, tuple_
+from sqlalchemy import CTE, Table, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -23,9 +23,13 @@ def insert(database: Database, table: Table) -> Any:
     return postgresql.insert(table) if database.dialect == "postgresql" else sqlite.insert(table)
 
 
-def holds(pairs: Iterable[tuple[UUID, UUID]]) -> ColumnElement[bool]:
-    """Work rows that still carry one of these (event_id, token) pairs."""
-    return tuple_(t.work.c.event_id, t.work.c.token).in_(list(pairs))
+def held(pairs: Iterable[tuple[UUID, UUID]]) -> CTE:
+    """`seq` of the work rows that still carry one of these (event_id, token) pairs, locked.
+
+    In id order: a renewal and two commits that cross would else wait for each other in a ring.
+    """
+    holds = tuple_(t.work.c.event_id, t.work.c.token).in_(list(pairs))
+    return select(t.work.c.seq).where(holds).order_by(t.work.c.event_id).with_for_update().cte("held")
 
 
 def work_row(event: Received, *, lane: str, revision: int = 0, priority: int = 0) -> dict[str, Any]:

@@ -283,18 +283,12 @@ async def test_an_event_whose_row_was_taken_away_does_not_stop_its_lane(store: S
 
 
 async def test_renewing_while_committing_neither_deadlocks_nor_fences(store: SqlStore) -> None:
-    claims = await claimed(store, 120)
-    halves = [claims[start : start + 8] for start in range(0, 120, 8)]
-
-    async def commit(part: list[Claimed]) -> list[Written]:
-        return await store.commit([succeeded(claim) for claim in part])
-
-    async def renew() -> None:
-        for _ in range(6):
-            await store.renew(claims[::-1])
-
-    written, *_ = await asyncio.gather(
-        asyncio.gather(*(commit(part) for part in halves)), *(renew() for _ in range(4))
+    claims = await claimed(store, 240)
+    committing = asyncio.gather(
+        *(store.commit([succeeded(claim) for claim in claims[part::6]]) for part in range(6))
     )
 
-    assert {fate for part in written for fate in part} == {Written.COMMITTED}
+    while not committing.done():
+        await asyncio.gather(store.renew(claims), store.renew(claims[::-1]))
+
+    assert {fate for part in await committing for fate in part} == {Written.COMMITTED}

@@ -1,12 +1,24 @@
 """Where topics end and where a consumer group stands: each run begins at the end of what others left."""
 
+import time
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
-from kafka import KafkaAdminClient, TopicPartition
-from kafka.admin import OffsetSpec
-from kafka.structs import OffsetAndMetadata
+# On Python 3.11 kafka-python 3.0 imports itself by a deprecated function, and warnings are errors here.
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", DeprecationWarning)
+    from kafka import KafkaAdminClient, TopicPartition
+    from kafka.admin import OffsetSpec
+    from kafka.errors import (
+        CoordinatorLoadInProgressError,
+        CoordinatorNotAvailableError,
+        NotCoordinatorError,
+    )
+    from kafka.structs import OffsetAndMetadata
+
+_COORDINATOR_SECONDS: Final = 30.0
 
 #: A topic, a partition.
 Place = tuple[str, int]
@@ -29,8 +41,22 @@ def begin_at(servers: str, group: str, places: Mapping[Place, int]) -> None:
     """Have a group that has no members yet begin there."""
     offsets = {TopicPartition(*place): OffsetAndMetadata(at, "", -1) for place, at in places.items()}
     with _admin(servers) as admin:
-        for place, error in admin.alter_group_offsets(group, offsets).items():
+        for place, error in _altered(admin, group, offsets).items():
             assert error.errno == 0, f"{place}: {error}"
+
+
+def _altered(admin: Any, group: str, offsets: Mapping[Any, Any]) -> Mapping[Any, Any]:
+    """The first group of a new cluster has to wait until there is a coordinator; the client does not."""
+    deadline = time.monotonic() + _COORDINATOR_SECONDS
+    while True:
+        try:
+            errors: Mapping[Any, Any] = admin.alter_group_offsets(group, offsets)
+        except (CoordinatorNotAvailableError, CoordinatorLoadInProgressError, NotCoordinatorError):
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
+        else:
+            return errors
 
 
 def committed(servers: str, group: str) -> dict[Place, int]:

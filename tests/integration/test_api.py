@@ -3,6 +3,8 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +12,12 @@ import pytest
 
 from infra import tables as t
 from infra.database import Database, connect
+from infra.store import SqlStore
+from pipeline.record import decided
+from schemas import accept
 from schemas.decision import Outcome
 from tests.api_world import DIALECTS, JSON, MAX_BODY_BYTES, TOPIC, Api, add_token, database, running, settings
-from tests.builders import received
+from tests.builders import SCRIBE, Facts, answer_of, entry, received
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 STRUCTURED = {"Content-Type": "application/cloudevents+json"}
@@ -22,6 +27,18 @@ def envelope(**attributes: Any) -> str:
     return json.dumps(
         {"specversion": "1.0", "id": "n-1", "source": "crm", "type": "note", "data": {"text": "hi"}}
         | attributes
+    )
+
+
+async def decide(store: SqlStore) -> None:
+    """What a worker does with all that is due."""
+    answer = answer_of(Facts(city="Oban", amount=Decimal("12.50")))
+    now = datetime.now(UTC) + timedelta(seconds=1)
+    await store.commit(
+        [
+            decided(claimed, entry(), accept(), answer, now=now, scribe=SCRIBE)
+            for claimed in await store.claim("notes", limit=10)
+        ]
     )
 
 
@@ -147,6 +164,8 @@ async def test_an_event_that_does_not_fit_is_kept_once_as_dead(api: Api) -> None
     assert [(status, found["reason"]) for status, found in answers] == [(422, "invalid_event")] * 4
     assert len({found["event_id"] for _, found in answers}) == 2
     assert corrected[0] == 409
+    dead = await api.send(f"/events/{answers[0][1]['event_id']}", b"", method="GET")
+    assert (dead[1]["state"], dead[1]["reasons"][0][:29]) == ("dead", "does not fit notes.written.v1")
     assert await api.count(t.content, t.content.c.data == body.encode()) == 2
     assert await api.count(t.result, t.result.c.state == Outcome.DEAD) == 2
     assert await api.count(t.outbox, t.outbox.c.topic == f"{TOPIC}.dead") == 2
@@ -217,21 +236,27 @@ async def test_a_token_sends_as_what_it_was_made_for(guarded: Api, role: str, bo
 async def test_a_sender_sees_its_own_events_without_what_was_extracted(guarded: Api) -> None:
     _, own = await guarded.post('{"text":"plain"}', guarded.bearer("sender"))
     _, foreign = await guarded.hook("shop", b'{"text":"signed"}')
+    await decide(guarded.store)
 
     seen = {
-        (role, name): (
-            await guarded.send(f"/events/{event['event_id']}", b"", guarded.bearer(role), method="GET")
-        )[0]
+        (role, name): await guarded.send(
+            f"/events/{event['event_id']}", b"", guarded.bearer(role), method="GET"
+        )
         for role in ("sender", "viewer")
         for name, event in (("own", own), ("foreign", foreign))
     }
 
-    assert seen == {
+    assert {caller: status for caller, (status, _) in seen.items()} == {
         ("sender", "own"): 200,
         ("sender", "foreign"): 404,
         ("viewer", "own"): 200,
         ("viewer", "foreign"): 200,
     }
+    result = seen["viewer", "own"][1]
+    assert result["data"] == {"city": "Oban", "amount": "12.50"}
+    assert (result["state"], result["outcome"], result["revision"]) == ("succeeded", "succeeded", 1)
+    assert result["decided_at"] >= result["accepted_at"]
+    assert seen["sender", "own"][1] == {**result, "data": None}
 
 
 async def test_the_description_tells_every_status(api: Api) -> None:

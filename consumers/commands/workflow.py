@@ -1,0 +1,198 @@
+"""`penstock workflow`: which there are, a new one, pause and resume, the contracts of their topics."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import App, Parameter
+
+from consumers.commands import output
+from consumers.commands.output import Json
+
+if TYPE_CHECKING:
+    from infra.settings import Settings
+    from pipeline.catalogue import Catalogue, Entry
+
+_NEXT = """Edit them; then, if `penstock dev` runs, start it again, and:
+  echo '{{"text": "Northwind Traders, 3 May 2024, total 12.50"}}' | penstock emit {name}.received.v1 -
+  penstock tail -f {name}.extracted.v1
+  penstock workflow contracts --write"""
+
+app = App(name="workflow", help="List, show, scaffold, pause and resume workflows.")
+
+
+def _catalogue() -> "tuple[Settings, Catalogue]":
+    from infra import settings as all_settings
+    from pipeline import catalogue as catalogues
+
+    settings = all_settings.load()
+    return settings, catalogues.load(settings.workflows)
+
+
+def _told(entry: "Entry") -> dict[str, Any]:
+    workflow = entry.workflow
+    return {
+        "name": workflow.name,
+        "version": entry.version,
+        "consumes": workflow.consumes,
+        "produces": workflow.produces,
+        "models": workflow.models,
+    }
+
+
+@app.command(name="list")
+def list_workflows(*, as_json: Json = False) -> None:
+    """The workflows of this deployment."""
+    _, catalogue = _catalogue()
+    workflows = [_told(entry) for entry in catalogue.entries]
+    if as_json:
+        output.emit_json(workflows)
+        return
+    rows = [
+        (one["name"], one["version"][:12], one["consumes"], one["produces"], ", ".join(one["models"]))
+        for one in workflows
+    ]
+    output.table(("name", "version", "consumes", "produces", "models"), rows)
+
+
+@app.command
+def show(name: str, /, *, as_json: Json = False) -> None:
+    """One workflow: its topics, models, prompt and schemas, and whether it is paused."""
+    _, catalogue = _catalogue()
+    entry = catalogue.named(name)
+    paused_by = _paused_by(name)
+    workflow = entry.workflow
+    event, extraction = workflow.event.model_json_schema(), workflow.extraction.model_json_schema()
+    if as_json:
+        told = {**_told(entry), "dead_letters": workflow.dead_topic, "ordered": workflow.ordered}
+        schemas = {"event": event, "extraction": extraction}
+        output.emit_json({**told, "paused_by": paused_by, "prompt": entry.instructions, **schemas})
+        return
+    facts = {
+        "version": entry.version,
+        "file": workflow.file,
+        "consumes": workflow.consumes,
+        "produces": workflow.produces,
+        "dead": workflow.dead_topic,
+        "models": ", ".join(workflow.models),
+        "ordered": "by key" if workflow.ordered else "no",
+        "paused": f"by {paused_by}; penstock workflow resume {name}" if paused_by else "no",
+    }
+    output.say(f"Workflow {name}")
+    for fact, value in facts.items():
+        output.say(f"  {fact:<9} {value}")
+    output.say(f"\nPrompt\n{entry.instructions}")
+    for title, schema in (("Event", event), ("Extraction", extraction)):
+        output.say(f"\n{title}\n{json.dumps(schema, indent=2, ensure_ascii=False)}")
+
+
+def _paused_by(name: str) -> str | None:
+    """Who paused it; None when nobody did, or when there is no database to ask."""
+    from consumers.commands.running import deployed, run
+    from infra.store import administration
+    from pipeline.errors import InvalidSettingsError, StoreUnavailable
+
+    async def work() -> str | None:
+        async with deployed() as deployment:
+            return (await administration.paused_lanes(deployment.database)).get(name)
+
+    try:
+        return run(work())
+    except (InvalidSettingsError, StoreUnavailable) as error:
+        output.note(f"Whether it is paused is not known: {error}")
+        return None
+
+
+@app.command
+def new(name: str, /, *, as_json: Json = False) -> None:
+    """Write a workflow NAME that works at once: its file, its prompt and its test; then edit them.
+
+    They go into the package that PENSTOCK_WORKFLOWS names first (in a checkout: pipeline/workflows, the
+    test into tests/unit), and into its WORKFLOWS. Nothing is overwritten.
+    """
+    from consumers.commands import scaffold
+    from infra import settings as all_settings
+
+    settings = all_settings.load()
+    made = scaffold.scaffold(name, settings.workflows[0])
+    if as_json:
+        files = [str(path) for path in made.files]
+        output.emit_json({"name": name, "files": files, "changed": made.changed and str(made.changed)})
+        return
+    for path in (*made.files, *((made.changed,) if made.changed else ())):
+        output.say(str(path))
+    if made.to_do:
+        output.note(made.to_do)
+    output.note(_NEXT.format(name=name))
+
+
+@app.command
+def pause(name: str, /, *, as_json: Json = False) -> None:
+    """Claim no more events of this workflow; they are accepted and wait. On record in the audit trail."""
+    _set_paused(name, paused=True, as_json=as_json)
+
+
+@app.command
+def resume(name: str, /, *, as_json: Json = False) -> None:
+    """Work on its events again. On record in the audit trail."""
+    _set_paused(name, paused=False, as_json=as_json)
+
+
+def _set_paused(name: str, *, paused: bool, as_json: bool) -> None:
+    from dataclasses import replace
+
+    from consumers import wiring
+    from consumers.commands.running import deployed, run
+    from infra.store import administration
+    from pipeline.trail import noted
+
+    async def work() -> bool:
+        async with deployed() as deployment:
+            entry = deployment.catalogue.named(name)
+            record = noted(
+                "workflow_paused" if paused else "workflow_resumed",
+                {},
+                scribe=replace(deployment.scribe, actor=wiring.operator()),
+                now=wiring.clock(),
+                workflow=name,
+                version=entry.version,
+            )
+            return await administration.set_paused(deployment.database, name, record, paused=paused)
+
+    changed = run(work())
+    state = "paused" if paused else "running"
+    if as_json:
+        output.emit_json({"workflow": name, "state": state, "changed": changed})
+    else:
+        output.say(f"{name} is {state}." if changed else f"{name} was {state} already.")
+
+
+@app.command
+def contracts(
+    *,
+    check: Annotated[bool, Parameter(negative="", help="Exit 1 when a file differs, and name it.")] = False,
+    write: Annotated[bool, Parameter(negative="", help="Write the files.")] = False,
+    folder: Annotated[Path | None, Parameter(help="Where they are.")] = None,
+    as_json: Json = False,
+) -> None:
+    """The JSON Schema of every topic that workflows write to, and whether its file is up to date.
+
+    The files of the examples are in schemas/contracts, those of another package in `contracts` inside it.
+    """
+    from consumers.cli import EXIT_FAILURE
+    from consumers.commands import contract_files
+
+    settings, catalogue = _catalogue()
+    place = folder or contract_files.folder_of(settings.workflows[0])
+    states = contract_files.compare(catalogue, place)
+    if write:
+        contract_files.write(catalogue, place)
+    if as_json:
+        output.emit_json({"folder": str(place), "written": write, "files": states})
+    else:
+        shown = {name: state for name, state in states.items() if state != "same" or not (check or write)}
+        for name, state in shown.items():
+            output.say(f"{state:<8} {place / name}")
+    if check and not write and set(states.values()) != {"same"}:
+        output.note("Contracts and workflows differ; run: penstock workflow contracts --write")
+        raise SystemExit(EXIT_FAILURE)
