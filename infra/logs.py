@@ -27,6 +27,7 @@ LogName = Literal[
     "process.stopped",
     "process.stuck",
     "process.failed",
+    "source.closed",
     "child.failed",
     # An event, from its door to its outcome.
     "event.received",

@@ -4,6 +4,7 @@ Variables are PENSTOCK_SECTION__NAME. Every field's description is its line in t
 """
 
 import json
+import os
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
@@ -72,6 +73,10 @@ class ModelSettings(Section):
             return None
         cached = self.cached_input_price
         return Prices(self.input_price, self.input_price if cached is None else cached, self.output_price)
+
+
+#: What the aliases of the examples mean when OPENAI_API_KEY is set and no PENSTOCK_MODELS__* is.
+OPENAI_MODELS = {"fast": ModelSettings(model="gpt-4.1-mini"), "strong": ModelSettings(model="gpt-4.1")}
 
 
 class SourceSettings(Section):
@@ -195,10 +200,13 @@ class Settings(BaseSettings):
 def load() -> Settings:
     """Read the environment; raises InvalidSettingsError, which names each variable."""
     try:
-        return Settings()
+        settings = Settings()
     except ValidationError as error:
         lines = []
         for detail in error.errors(include_input=False):
             variable = "PENSTOCK_" + "__".join(str(part).upper() for part in detail["loc"])
             lines.append(f"{variable}: {detail['msg']}")
         raise InvalidSettingsError("\n".join(lines)) from error
+    if not settings.models and os.environ.get("OPENAI_API_KEY"):
+        return settings.model_copy(update={"models": OPENAI_MODELS})
+    return settings

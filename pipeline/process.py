@@ -34,7 +34,7 @@ async def process(claimed: Claimed, entry: Entry, world: World) -> Changeset | R
     if claimed.crashes > MAX_CRASHES:
         return _dead(claimed, entry, world, reason=Crashed.reason)
     try:
-        event = stored(entry, claimed.event.content)
+        event = stored(entry, claimed.event)
     except InvalidEvent as error:  # the schema is stricter than when the event was accepted
         return _dead(claimed, entry, world, reason=error.reason, detail=str(error))
 

@@ -42,13 +42,9 @@ def list_letters(
     elif not letters:
         output.note("No dead letters.")
     else:
-        output.table(
-            ("event", "workflow", "id", "since", "why"),
-            [
-                (row["event_id"], row["workflow"], row["id"], row["decided_at"], "; ".join(row["reasons"]))
-                for row in letters
-            ],
-        )
+        for row in letters:
+            output.say(f"{row['event_id']}  {row['workflow']}  {row['id']}")
+            output.say(f"    {'; '.join(row['reasons'])}")
         output.note("The whole story: penstock dlq show ID. Once more: penstock dlq replay ID.")
 
 

@@ -29,7 +29,7 @@ _PAGE: Final = 500
 def emit(
     topic: str,
     /,
-    *files: str,
+    *files: Annotated[str, Parameter(allow_leading_hyphen=True)],
     event_id: Annotated[str | None, Parameter(name="--id", help="The event's id, for a single one.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -48,8 +48,8 @@ def emit(
     from pipeline import catalogue as catalogues
     from pipeline.errors import InvalidEvent
 
-    if not files:
-        raise InvalidEvent("name a file, or - for standard input")
+    if not files or any(name.startswith("-") and name != "-" for name in files):
+        raise InvalidEvent("name files, or - for standard input; see penstock emit --help")
     settings = settings_for("cli")
     entry = catalogues.load(settings.workflows).consuming(topic)
     lines = reading.read(files)
@@ -63,20 +63,18 @@ def emit(
             return await sending.accept(deployment, parcels)
 
     receipts = run(work())
-    _tell_receipts(receipts, as_json=as_json)
-    if not as_json:
-        output.note(
-            f"Results come out on {entry.workflow.produces}: penstock tail -f {entry.workflow.produces}"
-        )
+    _tell_receipts(receipts, entry.workflow.produces, as_json=as_json)
     _end(receipts)
 
 
-def _tell_receipts(receipts: "Sequence[Receipt]", *, as_json: bool) -> None:
+def _tell_receipts(receipts: "Sequence[Receipt]", produces: str, *, as_json: bool) -> None:
     if as_json:
         output.emit_json(list(receipts))
         return
     for receipt in receipts:
         output.say(f"{receipt.status:<9} {receipt.event_id}  {receipt.id}")
+    if {"accepted", "sent"} & {receipt.status for receipt in receipts}:
+        output.note(f"Results come out on {produces}: penstock tail -f {produces}")
 
 
 def _end(receipts: "Sequence[Receipt]") -> None:

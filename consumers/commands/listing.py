@@ -31,15 +31,18 @@ def _imported(lines: list[str], tree: ast.Module, package: str, module: str) -> 
             origin = "." * node.level + (node.module or "")
             _replace(lines, node, _bracketed(f"from {origin} import ", names, bare=True))
             return lines
-    after = imports[-1].end_lineno if imports else _docstring_end(tree)
-    lines[after or 0 : after or 0] = [*([] if imports else [""]), f"from {package} import {module}"]
-    return lines
+    line = f"from {package} import {module}"
+    if imports:
+        end = imports[-1].end_lineno or 0
+        return [*lines[:end], line, *lines[end:]]
+    end = _docstring_end(tree)
+    return [*lines[:end], *([""] if end else []), line, "", *lines[end:]]
 
 
 def _docstring_end(tree: ast.Module) -> int:
     first = tree.body[0]
     is_docstring = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant)
-    return first.end_lineno or 0 if is_docstring else 0
+    return (first.end_lineno or 0) if is_docstring else 0
 
 
 def _is_workflows(node: ast.stmt) -> bool:

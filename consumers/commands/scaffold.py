@@ -94,13 +94,17 @@ FOUND = @module@.Found(
 
 
 def test_@identifier@_with_a_total_is_published() -> None:
-    assert @module@.policy(RECEIVED, Answer(FOUND, ())) == accept()
+    decision = @module@.policy(RECEIVED, Answer(FOUND, ()))
+
+    assert decision == accept()
 
 
 def test_@identifier@_without_a_total_goes_to_a_person() -> None:
     found = FOUND.model_copy(update={"total": None})
 
-    assert @module@.policy(RECEIVED, Answer(found, ())) == review("the total is missing")
+    decision = @module@.policy(RECEIVED, Answer(found, ()))
+
+    assert decision == review("the total is missing")
 
 
 def test_@identifier@_is_in_the_catalogue() -> None:

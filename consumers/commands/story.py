@@ -146,6 +146,8 @@ def _way(told: Mapping[str, Any]) -> str:
 
 
 def _sized(mark: Mapping[str, Any]) -> str:
+    if mark["bytes"] is None:
+        return "-"
     return f"{mark['bytes']} bytes" + (f", salted SHA-256 {mark['sha256']}" if mark["sha256"] else "")
 
 
@@ -165,47 +167,23 @@ def _show_attempts(attempts: list[dict[str, Any]]) -> None:
     if not attempts:
         return
     output.say("\nCalls of models")
-    columns = (
-        "revision",
-        "step",
-        "asked",
-        "answered",
-        "came to",
-        "HTTP",
-        "ms",
-        "tokens in/out",
-        "cost",
-        "answer",
-    )
-    output.table(
-        columns,
-        [
-            (
-                one["revision"],
-                one["step"],
-                f"{one['alias']} = {one['model_asked']}",
-                one["model_answered"],
-                one["failure"] or "an answer",
-                one["status"],
-                one["latency_ms"],
-                f"{one['input_tokens']}/{one['output_tokens']}",
-                _money(one["cost_micros"]),
-                _sized_answer(one["response"]),
-            )
-            for one in attempts
-        ],
-    )
     for one in attempts:
+        status = f" (HTTP {one['status']})" if one["status"] else ""
+        output.say(
+            f"  revision {one['revision']}, step {one['step']}: {one['failure'] or 'an answer'}{status}"
+        )
+        answered = f", answered by {one['model_answered']}" if one["model_answered"] else ""
+        output.say(f"    asked     {one['alias']} = {one['model_asked']}{answered}")
+        cost = "" if one["cost_micros"] is None else f", cost {_money(one['cost_micros'])}"
+        tokens = f"{one['input_tokens']} tokens in, {one['output_tokens']} out"
+        output.say(f"    took      {one['latency_ms']} ms, {tokens}{cost}")
+        output.say(f"    answer    {_sized(one['response'])}")
         for complaint in one["complaints"]:
-            output.say(f"  revision {one['revision']}, step {one['step']}: {complaint}")
+            output.say(f"    complaint {complaint}")
 
 
-def _sized_answer(mark: Mapping[str, Any]) -> str | None:
-    return None if mark["bytes"] is None else f"{mark['bytes']} bytes"
-
-
-def _money(micros: int | None) -> str | None:
-    return None if micros is None else f"{micros / 1_000_000:.6f}"
+def _money(micros: int) -> str:
+    return f"{micros / 1_000_000:.6f}"
 
 
 def _show_result(result: Mapping[str, Any]) -> None:
@@ -225,31 +203,19 @@ def _show_outbox(outbox: list[dict[str, Any]]) -> None:
     if not outbox:
         return
     output.say("\nWhat went out")
-    columns = ("revision", "topic", "partition", "offset", "published", "ce_id")
-    output.table(
-        columns,
-        [
-            (
-                one["revision"],
-                one["topic"],
-                one["partition"],
-                one["offset"],
-                one["published_at"] or "waits for the relay",
-                one["id"],
-            )
-            for one in outbox
-        ],
-    )
+    for one in outbox:
+        place = "waits for the relay"
+        if one["published_at"]:
+            place = f"partition {one['partition']}, offset {one['offset']}, {_time(one['published_at'])}"
+        output.say(f"  revision {one['revision']} to {one['topic']}: {place}")
+        output.say(f"    ce_id     {one['id']}")
 
 
 def _show_audit(audit: list[dict[str, Any]]) -> None:
     if not audit:
         return
     output.say("\nAudit records")
-    output.table(
-        ("revision", "kind", "by", "at", "leaf"),
-        [
-            (one["revision"], one["kind"], one["actor"]["name"], one["occurred_at"], one["leaf"])
-            for one in audit
-        ],
-    )
+    for one in audit:
+        who = one["actor"]["name"]
+        output.say(f"  revision {one['revision']}: {one['kind']} by {who}, {_time(one['occurred_at'])}")
+        output.say(f"    leaf      {one['leaf']}")

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from infra.settings import Settings
     from pipeline.catalogue import Catalogue, Entry
 
-_NEXT = """Edit them; then, if `penstock dev` runs, start it again, and:
+_NEXT = """Edit them; then, if `penstock dev` runs, start it again, and try:
   echo '{{"text": "Northwind Traders, 3 May 2024, total 12.50"}}' | penstock emit {name}.received.v1 -
   penstock tail -f {name}.extracted.v1
-  penstock workflow contracts --write"""
+When you change what it publishes: penstock workflow contracts --write"""
 
 app = App(name="workflow", help="List, show, scaffold, pause and resume workflows.")
 
@@ -108,13 +108,17 @@ def new(name: str, /, *, as_json: Json = False) -> None:
     """Write a workflow NAME that works at once: its file, its prompt and its test; then edit them.
 
     They go into the package that PENSTOCK_WORKFLOWS names first (in a checkout: pipeline/workflows, the
-    test into tests/unit), and into its WORKFLOWS. Nothing is overwritten.
+    test into tests/unit), and into its WORKFLOWS; the contracts of its topics are written too. No file
+    that exists is overwritten.
     """
-    from consumers.commands import scaffold
+    from consumers.commands import contract_files, scaffold
     from infra import settings as all_settings
+    from pipeline import catalogue as catalogues
 
-    settings = all_settings.load()
-    made = scaffold.scaffold(name, settings.workflows[0])
+    package, *others = all_settings.load().workflows
+    made = scaffold.scaffold(name, package)
+    if made.changed:
+        contract_files.write(catalogues.load([package, *others]), contract_files.folder_of(package))
     if as_json:
         files = [str(path) for path in made.files]
         output.emit_json({"name": name, "files": files, "changed": made.changed and str(made.changed)})
@@ -190,9 +194,9 @@ def contracts(
     if as_json:
         output.emit_json({"folder": str(place), "written": write, "files": states})
     else:
-        shown = {name: state for name, state in states.items() if state != "same" or not (check or write)}
-        for name, state in shown.items():
-            output.say(f"{state:<8} {place / name}")
+        for name, state in states.items():
+            if state != "same" or not (check or write):
+                output.say(f"{'written' if write else state:<8} {place / name}")
     if check and not write and set(states.values()) != {"same"}:
         output.note("Contracts and workflows differ; run: penstock workflow contracts --write")
         raise SystemExit(EXIT_FAILURE)

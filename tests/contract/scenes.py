@@ -162,5 +162,3 @@ async def refuse(database: Database, table: Table, condition: str) -> None:
 def quoted(database: Database, event_id: UUID) -> str:
     """An id as a literal of the engine's: SQLite keeps 32 hexadecimal digits."""
     return f"'{event_id.hex}'" if database.dialect == "sqlite" else f"'{event_id}'::uuid"
-
-

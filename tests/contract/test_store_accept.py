@@ -22,7 +22,9 @@ NEW, AGAIN, REUSED = Admission.ACCEPTED, Admission.DUPLICATE, Admission.ID_REUSE
 
 async def test_a_new_event_is_accepted_and_comes_out_of_a_claim_as_it_went_in(store: SqlStore) -> None:
     event = replace(
-        note(1, key=b"\x00\xff", origin=Origin(3, 2**40), traceparent="00-" + "a" * 32 + "-" + "b" * 16 + "-01"),
+        note(
+            1, key=b"\x00\xff", origin=Origin(3, 2**40), traceparent="00-" + "a" * 32 + "-" + "b" * 16 + "-01"
+        ),
         subject="Straße 7",
         time=datetime(1, 1, 1, tzinfo=UTC),
         content=b"\x00 any bytes \xff",

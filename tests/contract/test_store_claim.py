@@ -44,9 +44,7 @@ def numbers(claims: list[Claimed]) -> list[str]:
 async def make_due_at(database: Database, event: Received, *, hours_ago: int) -> None:
     async with database.write() as connection:
         where = t.work.c.event_id == event.event_id
-        await connection.execute(
-            update(t.work).where(where).values(due_at=NOW - timedelta(hours=hours_ago))
-        )
+        await connection.execute(update(t.work).where(where).values(due_at=NOW - timedelta(hours=hours_ago)))
 
 
 async def pause(database: Database, *, paused: bool) -> bool:

@@ -13,8 +13,9 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, LiteralString, TypeVar
 
@@ -41,6 +42,7 @@ R = TypeVar("R")
 class Process:
     """A running `penstock ...` in a process group of its own."""
 
+    role: str
     name: str
     popen: "subprocess.Popen[bytes]"
     log: Path
@@ -64,9 +66,7 @@ class Process:
         """The processes that it started and that still run."""
         listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,stat="], capture_output=True, check=True)
         rows = (line.split() for line in listed.stdout.decode().splitlines())
-        return [
-            int(pid) for pid, parent, state in rows if int(parent) == self.popen.pid and state[0] != "Z"
-        ]
+        return [int(pid) for pid, parent, state in rows if int(parent) == self.popen.pid and state[0] != "Z"]
 
     def kill(self) -> None:
         """SIGKILL to the process and all that it started."""
@@ -92,6 +92,7 @@ class Stack:
     settings: Mapping[str, str] = field(default_factory=dict)
     processes: list[Process] = field(default_factory=list)
     simulator_port: int = field(default_factory=lambda: free_port())
+    api_port: int = field(default_factory=lambda: free_port())
     group: str = field(default_factory=lambda: f"end-to-end-{secrets.token_hex(6)}")
     _since: Mapping[Place, int] = field(default_factory=dict)
     _accepted: int = 0
@@ -104,14 +105,34 @@ class Stack:
         places.begin_at(self.servers, self.group, places.ends(self.servers))
         self.begin()
 
+    @property
+    def api(self) -> str:
+        return f"http://127.0.0.1:{self.api_port}"
+
     # Processes.
 
-    def start(self, *roles: str, **settings: str) -> list[Process]:
-        """`penstock serve ROLE` for each, ready to work."""
+    def start(self, role: str, **settings: str) -> Process:
+        """`penstock serve ROLE`, ready to work."""
+        return self.start_all([role], **settings)[0]
+
+    def start_all(self, roles: Iterable[str], **settings: str) -> list[Process]:
+        """The same for several at once."""
         started = [self._spawn(role, settings) for role in roles]
         for process in started:
-            self.wait_for(lambda p=process: p.is_ready, f"{process.name} to be ready", _START_SECONDS)
+            self.wait_for(partial(getattr, process, "is_ready"), f"{process.name} to be ready", _START_SECONDS)
         return started
+
+    def ensure(self, *roles: str) -> None:
+        """Start those that do not run."""
+        self.start_all(role for role in roles if not self.serving(role))
+
+    def serving(self, role: str) -> list[Process]:
+        """The processes that run in this role."""
+        return [process for process in self.processes if process.role == role and process.is_running]
+
+    def kill(self, role: str) -> None:
+        for process in self.serving(role):
+            process.kill()
 
     def _spawn(self, role: str, settings: Mapping[str, str]) -> Process:
         port, path = free_port(), "readyz"
@@ -130,7 +151,7 @@ class Stack:
                 cwd=self.folder,
                 start_new_session=True,
             )
-        process = Process(name, popen, log, f"http://127.0.0.1:{port}/{path}")
+        process = Process(role, name, popen, log, f"http://127.0.0.1:{port}/{path}")
         self.processes.append(process)
         return process
 
@@ -252,13 +273,13 @@ def _environment(stack: Stack) -> dict[str, str]:
     model = f"http://127.0.0.1:{stack.simulator_port}/v1"
     ours |= {
         "PYTHONPATH": str(SITE),
-        "PENSTOCK_WORKFLOWS": "pipeline.workflows,acme.workflows",
         "PENSTOCK_DATABASE__URL": stack.database_url,
         "PENSTOCK_REDIS__URL": f"{redis}/{1 + secrets.randbelow(15)}",
         "PENSTOCK_KAFKA__BOOTSTRAP_SERVERS": os.environ["PENSTOCK_KAFKA__BOOTSTRAP_SERVERS"],
         "PENSTOCK_KAFKA__GROUP": stack.group,
         "PENSTOCK_SECRET": "the secret of the end-to-end tests",
         "PENSTOCK_SIMULATOR__PORT": str(stack.simulator_port),
+        "PENSTOCK_API__PORT": str(stack.api_port),
     }
     for alias in ("FAST", "STRONG"):
         ours[f"PENSTOCK_MODELS__{alias}__BASE_URL"] = model

@@ -12,7 +12,6 @@ import pytest
 from consumers.api.senders import senders
 from infra import tables as t
 from infra.database import Database
-from infra.settings import Settings, SourceSettings
 from pipeline.errors import InvalidSettingsError
 from schemas.decision import Outcome
 from tests.api_world import CATALOGUE, DIALECTS, JSON, OLD_SECRET, TOPIC, Api, database, running
@@ -216,12 +215,10 @@ async def test_signed_fuzz_is_accepted_or_refused_and_never_our_fault(api: Api) 
 @pytest.mark.parametrize(
     ("changes", "variable"),
     [
-        ({"pay": SourceSettings()}, "PENSTOCK_SOURCES__PAY__SECRETS: set"),
         ({"desk": {"secrets": ["plain"]}}, "PENSTOCK_SOURCES__DESK__SECRETS: secret 1 does not start"),
         ({"hub": {"secrets": ["good", ""]}}, "PENSTOCK_SOURCES__HUB__SECRETS: secret 2 is empty"),
         ({"new": {"secrets": ["x"]}}, "PENSTOCK_SOURCES__NEW__TOPIC: no source 'new' in code"),
         ({"new": {"topic": "none.v1", "secrets": ["x"]}}, "PENSTOCK_SOURCES__NEW__TOPIC: no workflow"),
-        ({"new": {"topic": TOPIC}}, "PENSTOCK_SOURCES__NEW__SECRETS: set"),
         ({"desk": {"topic": TOPIC}}, "PENSTOCK_SOURCES__DESK__TOPIC: the topic is declared in code"),
     ],
 )

@@ -140,7 +140,7 @@ def test_an_event_keeps_fields_that_its_schema_does_not_know() -> None:
     event = received(envelope, entry(), stamp=STAMP)
 
     assert event.content == b'{"text":"Oban","z":1}'
-    assert stored(entry(), event.content) == Note(text="Oban")
+    assert stored(entry(), event) == Note(text="Oban")
 
 
 @pytest.mark.parametrize(
