@@ -1,6 +1,6 @@
 """`penstock`: the command line. Commands live in `consumers.commands` and are imported when they are used."""
 
-import importlib
+import importlib.util
 import sys
 from pathlib import Path
 from typing import Final
@@ -70,14 +70,16 @@ def main() -> int:
 
 
 def shadowed() -> str | None:
-    """A sentence that names the folder that stands before one of our packages; their names are common."""
+    """A sentence that names the folder that stands before one of our packages; their names are common.
+
+    They are looked for, not imported: what stands there instead may do anything.
+    """
     home = Path(__file__).resolve().parent.parent
     for name in ("schemas", "pipeline", "infra", "consumers"):
-        try:
-            module = importlib.import_module(name)
-        except ImportError as error:
-            return f"penstock: the package {name!r} cannot be imported: {error}"
-        place = Path(module.__file__ or next(iter(module.__path__))).resolve()
+        spec = importlib.util.find_spec(name)
+        if spec is None:
+            return f"penstock: the package {name!r} cannot be found; install Penstock again"
+        place = Path(spec.origin or next(iter(spec.submodule_search_locations or [name]))).resolve()
         if home not in place.parents:
             return f"penstock: {place} stands before Penstock's own {name!r}; take it out of PYTHONPATH"
     return None

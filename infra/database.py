@@ -1,19 +1,21 @@
 """A database URL in, a `Database` out: one way to write and one way to read, on both engines."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from sqlalchemy import URL, event
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from pipeline.errors import InvalidSettingsError, StoreUnavailable
 
 Dialect = Literal["postgresql", "sqlite"]
+R = TypeVar("R")
 
 #: Our transactions take milliseconds; one that waits longer is stuck, and must not hold others up.
 _POSTGRESQL_LIMITS = (
@@ -51,6 +53,22 @@ class Database:
             await self.reader.dispose()
 
 
+async def whole(transaction: Coroutine[Any, Any, R]) -> R:
+    """Run a transaction to its end even when the wait for it is cancelled; that is raised afterwards.
+
+    A SQLite statement that is cancelled while it runs keeps the connection, and with it the only
+    write lock, until both are collected: for half a minute nobody could write (seen with aiosqlite 0.22).
+    """
+    task = asyncio.ensure_future(transaction)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        if not task.cancelled():
+            task.exception()  # nobody is left to hear of it
+        raise
+
+
 class _translated:  # noqa: N801 - a context manager, read as a word
     """Foreign errors stop here: a lost connection, a lock timeout or a full disk are StoreUnavailable."""
 
@@ -59,19 +77,34 @@ class _translated:  # noqa: N801 - a context manager, read as a word
 
     def __exit__(self, _: Any, error: BaseException | None, __: Any) -> None:
         if error is not None and _is_away(error):
-            raise StoreUnavailable(f"the database did not take it: {type(error).__name__}") from error
+            first_line, *_ = str(getattr(error, "orig", error)).splitlines() or [type(error).__name__]
+            raise StoreUnavailable(f"the database did not take it: {first_line}") from error
 
 
 def _is_away(error: BaseException) -> bool:
     """Can the same transaction work later?"""
     if not isinstance(error, DBAPIError):
         return isinstance(error, PoolTimeoutError | ConnectionError)
-    state = getattr(error.orig, "sqlstate", None) or ""
+    state = _state(error)
+    if is_our_fault(error):
+        return False
     if state.startswith("54"):  # a value larger than an index or a row takes; psycopg calls it operational
         return False
     if state == "25006":  # read-only: a standby, until the failover is over
         return True
     return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
+
+
+def is_our_fault(error: DBAPIError) -> bool:
+    """Is the statement wrong, or are our rights, rather than a value or the moment?"""
+    if getattr(error.orig, "sqlite_errorname", "") == "SQLITE_ERROR":  # "no such table" is operational there
+        return True
+    return isinstance(error, ProgrammingError) and not _state(error).startswith("P0")  # P0: a trigger's
+
+
+def _state(error: DBAPIError) -> str:
+    """SQLSTATE, the standard's code of an error; SQLite has none."""
+    return getattr(error.orig, "sqlstate", None) or ""
 
 
 def connect(url: str, *, pool_size: int = 8) -> Database:

@@ -1,5 +1,6 @@
 """A topic's name in, its messages out, for a person who looks: no group, no offsets, nothing is changed."""
 
+import logging
 import time
 from collections.abc import Iterator
 from typing import Any, Final
@@ -12,8 +13,14 @@ from infra.settings import KafkaSettings
 from pipeline.errors import NotFound
 from pipeline.receive import Record
 
+_BOOTSTRAP_MS: Final = 5_000
 _POLL_MS: Final = 500
 _SILENT_SECONDS: Final = 30.0
+
+
+def hush() -> None:
+    """At a command line the error itself is told, once; kafka-python logs a page of lines before it."""
+    logging.getLogger("kafka").setLevel(logging.CRITICAL + 1)
 
 
 def read(settings: KafkaSettings, topic: str, *, last: int | None, follow: bool) -> Iterator[Record]:
@@ -21,8 +28,13 @@ def read(settings: KafkaSettings, topic: str, *, last: int | None, follow: bool)
 
     Raises NotFound for a topic that does not exist, KafkaError when the cluster is away.
     """
+    hush()
     consumer = KafkaConsumer(
-        **connection(settings), group_id=None, enable_auto_commit=False, allow_auto_create_topics=False
+        **connection(settings),
+        bootstrap_timeout_ms=_BOOTSTRAP_MS,
+        group_id=None,
+        enable_auto_commit=False,
+        allow_auto_create_topics=False,
     )
     try:
         numbers = consumer.partitions_for_topic(topic)

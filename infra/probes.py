@@ -12,16 +12,17 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 from sqlalchemy import select
 
-from infra import kafka
 from infra.database import Database
+from infra.kafka import connection
+from infra.kafka_tail import hush
 from infra.settings import KafkaSettings, ModelSettings, RedisSettings
 from infra.store.statements import NOW
 
 _SECONDS: Final = 5.0
 
 
-class Away(Exception):
-    """A service that does not answer, and how."""
+class Away(ConnectionError):
+    """A service does not answer; the message says which, and how."""
 
 
 async def clock_skew(database: Database) -> timedelta:
@@ -41,29 +42,26 @@ async def redis(settings: RedisSettings) -> None:
     try:
         await client.ping()
     except (RedisError, OSError) as error:
-        raise Away(type(error).__name__) from error
+        raise Away(f"Redis does not answer: {type(error).__name__}") from error
     finally:
         await client.aclose()
 
 
-def cluster(settings: KafkaSettings) -> str:
-    """The cluster's id; raises Away. Blocks."""
+def cluster(settings: KafkaSettings, wanted: Collection[str] = ()) -> tuple[str, list[str]]:
+    """The cluster's id, and those of `wanted` topics that it lacks; raises Away. Blocks."""
+    hush()
+    options = {**connection(settings), "bootstrap_timeout_ms": int(_SECONDS * 1000)}
     try:
-        return kafka.check(settings)
-    except (KafkaError, OSError) as error:
-        raise Away(type(error).__name__) from error
-
-
-def missing_topics(settings: KafkaSettings, wanted: Collection[str]) -> list[str]:
-    """Those of `wanted` that do not exist; raises Away. Blocks."""
-    try:
-        admin = KafkaAdminClient(**kafka.connection(settings))
+        admin = KafkaAdminClient(**options)
         try:
-            return sorted(set(wanted) - set(admin.list_topics()))
+            missing = sorted(set(wanted) - set(admin.list_topics()))
+            return str(admin.describe_cluster().get("cluster_id") or "unknown"), missing
         finally:
             admin.close()
     except (KafkaError, OSError) as error:
-        raise Away(type(error).__name__) from error
+        raise Away(
+            f"Kafka at {settings.bootstrap_servers} does not answer: {type(error).__name__}"
+        ) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +81,7 @@ async def endpoint(settings: ModelSettings, api_key: str) -> Endpoint:
         async with httpx2.AsyncClient(timeout=_SECONDS) as client:
             response = await client.get(url, headers=headers)
     except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
-        raise Away(type(error).__name__) from error
+        raise Away(f"the model does not answer: {type(error).__name__}") from error
     try:
         listed = [dict(one) for one in response.json()["data"]] if response.is_success else None
         models = None if listed is None else frozenset(str(one["id"]) for one in listed)

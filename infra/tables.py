@@ -146,9 +146,9 @@ class AttemptRow(SQLModel, table=True):
     complaints: list[str] = _json()
     retry_after_seconds: float | None = None
     finish_reason: str | None = None
-    input_tokens: int
-    output_tokens: int
-    cached_tokens: int
+    input_tokens: int = Field(sa_type=BigInteger)
+    output_tokens: int = Field(sa_type=BigInteger)
+    cached_tokens: int = Field(sa_type=BigInteger)
     cost_micros: int | None = Field(default=None, sa_type=BigInteger)
 
 

@@ -58,8 +58,9 @@ def create(*, as_json: Json = False) -> None:
             output.emit_json({})
         output.note("Nothing to do: without Kafka (PENSTOCK_KAFKA__BOOTSTRAP_SERVERS) topics are rows.")
         return
-    from infra import kafka
+    from infra import kafka, probes
 
+    probes.cluster(settings.kafka)
     made = kafka.create_topics(settings.kafka, wanted)
     if as_json:
         output.emit_json({topic: "created" if is_new else "exists" for topic, is_new in made.items()})

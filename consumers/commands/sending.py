@@ -1,5 +1,6 @@
 """Events from files in, what became of each at the door out: embedded into the database, else to Kafka."""
 
+import asyncio
 import json
 import secrets
 from collections.abc import Sequence
@@ -10,7 +11,8 @@ from uuid import UUID, uuid4
 from consumers.commands.reading import Line
 from pipeline import receive
 from pipeline.catalogue import Entry
-from pipeline.errors import InvalidEvent, MessageTooLarge
+from pipeline.errors import InvalidEvent, NotFound
+from pipeline.ports import Placed
 from pipeline.receive import Stamp
 from schemas.changeset import OutboxMessage
 from schemas.event import Envelope, Received
@@ -82,28 +84,34 @@ async def accept(deployment: "Deployment", parcels: Sequence[Parcel]) -> list[Re
 
 async def produce(settings: "Settings", parcels: Sequence[Parcel]) -> list[Receipt]:
     """Distributed: to the topic; each waits for its own acknowledgement."""
+    from infra import probes
     from infra.kafka import KafkaPublisher
 
-    messages = [_message(parcel) for parcel in parcels]
+    messages = [as_message(parcel) for parcel in parcels]
     limit = settings.kafka.max_message_bytes
     for number, message in enumerate(messages, 1):
         if message.size > limit:
-            raise MessageTooLarge(f"event {number} is larger than {limit} bytes; nothing was sent")
+            raise InvalidEvent(f"event {number} is larger than {limit} bytes; nothing was sent")
+    _, missing = await asyncio.to_thread(probes.cluster, settings.kafka, {one.topic for one in messages})
+    if missing:
+        raise NotFound(f"Kafka has no topic {', '.join(missing)}; run: penstock topics create")
     publisher = KafkaPublisher(settings.kafka)
     try:
         placed = {one.id: one for one in await publisher.publish(messages)}
     finally:
         await publisher.close()
-    receipts = []
-    for parcel, message in zip(parcels, messages, strict=True):
-        event, place = parcel.event, placed.get(message.id)
-        status = "sent" if place else "unacknowledged"
-        where = (place.partition, place.offset) if place else (None, None)
-        receipts.append(Receipt(status, event.event_id, event.identity.source, event.identity.id, *where))
-    return receipts
+    return [_receipt(parcel, placed.get(one.id)) for parcel, one in zip(parcels, messages, strict=True)]
 
 
-def _message(parcel: Parcel) -> OutboxMessage:
+def _receipt(parcel: Parcel, place: Placed | None) -> Receipt:
+    event = parcel.event
+    named = (event.event_id, event.identity.source, event.identity.id)
+    if place is None:
+        return Receipt("unacknowledged", *named)
+    return Receipt("sent", *named, place.partition, place.offset)
+
+
+def as_message(parcel: Parcel) -> OutboxMessage:
     """A CloudEvent in structured JSON: with an identity of its own, a second sending is a duplicate."""
     attributes = parcel.envelope.model_dump(mode="json", exclude_none=True, exclude={"data"})
     value = {"specversion": "1.0", **attributes, "data": parcel.envelope.data}

@@ -67,21 +67,18 @@ async def redis(settings: Settings) -> Sequence[Finding]:
         await probes.redis(settings.redis)
     except probes.Away as error:
         cure = "Start it, or correct PENSTOCK_REDIS__URL. Without it nothing is lost, but all is slower."
-        return [Finding("problem", "Redis", f"{where} does not answer: {error}", cure)]
+        return [Finding("problem", "Redis", f"{where}: {error}", cure)]
     return [Finding("ok", "Redis", where)]
 
 
 async def kafka(settings: Settings, catalogue: Catalogue | None) -> Sequence[Finding]:
     """Is the cluster there, and are our topics?"""
-    where = settings.kafka.bootstrap_servers
+    wanted = contracts.topics(catalogue) if catalogue else []
     try:
-        cluster = await asyncio.to_thread(probes.cluster, settings.kafka)
-        wanted = contracts.topics(catalogue) if catalogue else []
-        missing = await asyncio.to_thread(probes.missing_topics, settings.kafka, wanted)
+        cluster, missing = await asyncio.to_thread(probes.cluster, settings.kafka, wanted)
     except probes.Away as error:
-        cure = "Start it, or correct PENSTOCK_KAFKA__*."
-        return [Finding("problem", "Kafka", f"{where} does not answer: {error}", cure)]
-    findings = [Finding("ok", "Kafka", f"{where}, cluster {cluster}")]
+        return [Finding("problem", "Kafka", str(error), "Start it, or correct PENSTOCK_KAFKA__*.")]
+    findings = [Finding("ok", "Kafka", f"{settings.kafka.bootstrap_servers}, cluster {cluster}")]
     if missing:
         findings.append(
             Finding("problem", "topics", f"missing: {', '.join(missing)}", "penstock topics create")
@@ -105,7 +102,7 @@ async def _model(alias: str, settings: ModelSettings) -> Finding:
         seen = await probes.endpoint(settings, key)
     except probes.Away as error:
         cure = f"Start it, or correct {variable}__BASE_URL."
-        return Finding("problem", what, f"{where} does not answer: {error}", cure)
+        return Finding("problem", what, f"{where}: {error}", cure)
     if seen.status in (401, 403):
         return Finding("problem", what, f"{where} refuses our key", f"Correct {variable}__API_KEY.")
     if seen.status >= 500:

@@ -6,11 +6,11 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Table, delete, exists, func, select
-from sqlalchemy.exc import DBAPIError, ProgrammingError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from infra import tables as t
-from infra.database import Database
+from infra.database import Database, is_our_fault
 from infra.store.accept import insert_events
 from infra.store.statements import NOW, held, insert, work_row
 from pipeline.errors import Unstorable
@@ -57,9 +57,9 @@ async def _write_or_split(
         return await _halves(database, changesets, scribe, shard)  # one guard of an event at a time
     try:
         passed = await _write(database, changesets, shard=shard)
-    except ProgrammingError:  # our statements or rights are wrong, not their values
-        raise
     except DBAPIError as error:
+        if is_our_fault(error):
+            raise
         if len(changesets) > 1:
             return await _halves(database, changesets, scribe, shard)
         return [await _bury_culprit(database, changesets[0], error, scribe, shard)]

@@ -11,17 +11,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from infra import tables as t
 from infra.database import Database
 from infra.store.statements import insert
-from schemas.event import NAMESPACE, Received, derived_id
+from schemas.event import NAMESPACE, Received
 from schemas.extraction import Attempt, Request, Usage
 
 
 async def journal(database: Database, attempts: Sequence[tuple[Attempt, Received]]) -> None:
     """Attempts and the texts they refer to, in one transaction. May be called twice."""
+    if not attempts:
+        return
     contents: dict[UUID, dict[str, Any]] = {}
     for attempt, event in attempts:
         for row in _contents(attempt, event):
             contents[row["id"]] = row
-    rows = [_row(attempt) for attempt, _ in attempts]
+    rows = [_row(attempt, event) for attempt, event in attempts]
     async with database.write() as connection:
         await connection.execute(
             insert(database, t.content).on_conflict_do_nothing(),
@@ -54,15 +56,13 @@ def _skeleton_id(request: Request) -> UUID:
     return uuid5(NAMESPACE, "skeleton:" + request.skeleton.decode())
 
 
-def _text_ids(attempt: Attempt) -> list[UUID]:
-    """The event's text has one id in all its attempts; the feedback of a re-ask has its own."""
-    ids = [derived_id(attempt.event_id, attempt.revision, "text")]
-    feedback = [uuid5(attempt.id, f"text/{index}") for index in range(1, len(attempt.request.texts))]
-    return (ids + feedback)[: len(attempt.request.texts)]
+def _text_ids(attempt: Attempt, event: Received) -> list[UUID]:
+    """By content too, salted, so that the event's text is stored once for all its attempts."""
+    return [uuid5(event.event_id, f"text/{event.salted(text).hex()}") for text in attempt.request.texts]
 
 
 def _contents(attempt: Attempt, event: Received) -> list[dict[str, Any]]:
-    own = [*zip(_text_ids(attempt), attempt.request.texts, strict=True), (attempt.id, attempt.response)]
+    own = [*zip(_text_ids(attempt, event), attempt.request.texts, strict=True), (attempt.id, attempt.response)]
     rows: list[dict[str, Any]] = [
         {"id": content_id, "event_id": event.event_id, "data": data, "salt": event.salt}
         for content_id, data in own
@@ -71,7 +71,7 @@ def _contents(attempt: Attempt, event: Received) -> list[dict[str, Any]]:
     return [*rows, {"id": _skeleton_id(attempt.request), "event_id": None, "data": skeleton, "salt": b""}]
 
 
-def _row(attempt: Attempt) -> dict[str, Any]:
+def _row(attempt: Attempt, event: Received) -> dict[str, Any]:
     return {
         "id": attempt.id,
         "event_id": attempt.event_id,
@@ -84,7 +84,7 @@ def _row(attempt: Attempt) -> dict[str, Any]:
         "response_id": attempt.response_id,
         "system_fingerprint": attempt.system_fingerprint,
         "skeleton_id": _skeleton_id(attempt.request),
-        "text_ids": [str(text_id) for text_id in _text_ids(attempt)],
+        "text_ids": [str(text_id) for text_id in _text_ids(attempt, event)],
         "request_sha256": attempt.request_sha256,
         "response_content_id": attempt.id,
         "started_at": attempt.started_at,

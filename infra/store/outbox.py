@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import bindparam, func, select, text, update
 
 from infra import tables as t
 from infra.database import Database
@@ -27,12 +27,12 @@ async def unpublished(database: Database, *, limit: int) -> list[OutboxMessage]:
 
 
 async def published(database: Database, placed: Sequence[Placed]) -> None:
-    """Mark what was acknowledged, with where it went. May be called twice."""
+    """Mark what was acknowledged, with where it went. May be called twice: the first place is kept."""
     if not placed:
         return
     statement = (
         update(t.outbox)
-        .where(t.outbox.c.id == bindparam("message"))
+        .where(t.outbox.c.id == bindparam("message"), t.outbox.c.published_at.is_(None))
         .values(published_at=NOW, partition=bindparam("at_partition"), offset=bindparam("at_offset"))
     )
     rows = [
@@ -46,6 +46,8 @@ async def published(database: Database, placed: Sequence[Placed]) -> None:
 async def append_to_log(database: Database, messages: Sequence[OutboxMessage]) -> list[Placed]:
     """Embedded mode's topics: append, gap-free per topic; a message that is there keeps its place."""
     async with database.write() as connection:
+        if database.dialect == "postgresql":  # SQLite has one writer anyway
+            await connection.execute(text("LOCK TABLE topic_log IN SHARE ROW EXCLUSIVE MODE"))
         offset = select(func.coalesce(func.max(t.topic_log.c.offset) + 1, 0)).where(
             t.topic_log.c.topic == bindparam("of_topic")
         )

@@ -18,6 +18,11 @@ from schemas.decision import REOPENED
 #: A difference names this many events; its count says how many there are.
 NAMED_EVENTS = 10
 
+_IN_NEITHER = "event without outcome and not in flight"
+_IN_BOTH = "event with an outcome and in flight"
+#: By how much such an event makes `accepted` differ from the other two.
+_GAPS = {_IN_NEITHER: 1, _IN_BOTH: -1}
+
 
 @dataclass(frozen=True, slots=True)
 class Difference:
@@ -85,7 +90,7 @@ def _balance(
     accepted = counters.get(("accepted", name), 0)
     differences = [difference for difference in found if difference.workflow == name]
     gap = accepted - sum(outcomes.values()) - in_flight
-    explained = sum(d.count if d.what.startswith("event without") else 0 for d in differences)
+    explained = sum(_GAPS.get(difference.what, 0) * difference.count for difference in differences)
     if gap != explained:
         what = "accepted counter is too high" if gap > explained else "accepted counter is too low"
         differences.append(Difference(name, what, abs(gap - explained)))
@@ -143,8 +148,8 @@ async def _differences(connection: AsyncConnection) -> list[Difference]:
     work = select(t.work.c.event_id).where(t.work.c.event_id == t.event.c.event_id).exists()
     found = []
     for what, condition in (
-        ("event without outcome and not in flight", ~outcome & ~work),
-        ("event with an outcome and in flight", outcome & work),
+        (_IN_NEITHER, ~outcome & ~work),
+        (_IN_BOTH, outcome & work),
     ):
         found += await _named(connection, t.event.c.workflow, t.event.c.event_id, what, condition)
     known = select(t.event.c.event_id)

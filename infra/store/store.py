@@ -1,10 +1,13 @@
-"""`SqlStore`: the Store port on SQL. Each method is one transaction; the modules beside it do the work."""
+"""`SqlStore`: the Store port on SQL; the modules beside it do the work.
+
+Each method is one transaction. A write that is cancelled is still written whole or not at all.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from infra.database import Database
+from infra.database import Database, whole
 from infra.store import accept, commit, journal, lease, outbox
 from pipeline.claim import Claimed, Release
 from pipeline.ports import Admission, Placed, Written
@@ -23,12 +26,12 @@ class SqlStore:
     lease_seconds: float = 60.0
 
     async def accept(self, events: Sequence[Received]) -> list[Admission]:
-        return await accept.accept(self.database, events, shard=self.shard)
+        return await whole(accept.accept(self.database, events, shard=self.shard))
 
     async def claim(
         self, lane: str, *, limit: int, ordered: bool = False, suspects: bool = False
     ) -> list[Claimed]:
-        return await lease.claim(
+        claiming = lease.claim(
             self.database,
             lane,
             limit=limit,
@@ -36,12 +39,13 @@ class SqlStore:
             suspects=suspects,
             lease_seconds=self.lease_seconds,
         )
+        return await whole(claiming)
 
     async def renew(self, claims: Sequence[Claimed]) -> set[UUID]:
-        return await lease.renew(self.database, claims, lease_seconds=self.lease_seconds)
+        return await whole(lease.renew(self.database, claims, lease_seconds=self.lease_seconds))
 
     async def release(self, releases: Sequence[Release]) -> None:
-        await lease.release(self.database, releases)
+        await whole(lease.release(self.database, releases))
 
     async def due_lanes(self, lanes: Sequence[str], *, suspects: bool = False) -> list[str]:
         return await lease.due_lanes(self.database, lanes, suspects=suspects)
@@ -50,16 +54,16 @@ class SqlStore:
         return await lease.depth(self.database, at_most=at_most)
 
     async def journal(self, attempts: Sequence[tuple[Attempt, Received]]) -> None:
-        await journal.journal(self.database, attempts)
+        await whole(journal.journal(self.database, attempts))
 
     async def commit(self, changesets: Sequence[Changeset]) -> list[Written]:
-        return await commit.commit(self.database, changesets, scribe=self.scribe, shard=self.shard)
+        return await whole(commit.commit(self.database, changesets, scribe=self.scribe, shard=self.shard))
 
     async def unpublished(self, *, limit: int) -> list[OutboxMessage]:
         return await outbox.unpublished(self.database, limit=limit)
 
     async def published(self, placed: Sequence[Placed]) -> None:
-        await outbox.published(self.database, placed)
+        await whole(outbox.published(self.database, placed))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,4 +73,4 @@ class LogPublisher:
     database: Database
 
     async def publish(self, messages: Sequence[OutboxMessage]) -> list[Placed]:
-        return await outbox.append_to_log(self.database, messages)
+        return await whole(outbox.append_to_log(self.database, messages))

@@ -1,27 +1,40 @@
 """The schema: made from nothing, checked at start-up, and the same as the tables in code."""
 
 import asyncio
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, insert, inspect, select, text
+from sqlalchemy import Connection, inspect, text
 from sqlmodel import SQLModel
 
 from infra import database as databases
 from infra import schema
-from infra import tables as t
-from infra.columns import later
 from infra.database import Database
+from infra.store import SqlStore
 from pipeline.errors import InvalidSettingsError
+from tests.builders import SCRIBE
+from tests.contract.scenes import LANE, note
+
+
+@pytest.fixture
+async def empty(empty_url: str) -> AsyncIterator[Database]:
+    database = databases.connect(empty_url)
+    yield database
+    await database.close()
 
 
 def differences(connection: Connection) -> list[object]:
-    context = MigrationContext.configure(
-        connection, opts={"compare_type": True, "compare_server_default": True}
-    )
+    # SQLite numbers rows without a default that could be compared.
+    options = {"compare_type": True, "compare_server_default": connection.dialect.name != "sqlite"}
+    context = MigrationContext.configure(connection, opts=options)
     return list(compare_metadata(context, SQLModel.metadata))
+
+
+async def tables(database: Database) -> set[str]:
+    async with database.read() as connection:
+        return set(await connection.run_sync(lambda sync: inspect(sync).get_table_names()))
 
 
 async def test_the_migrations_make_the_tables_that_the_code_declares(database: Database) -> None:
@@ -29,3 +42,45 @@ async def test_the_migrations_make_the_tables_that_the_code_declares(database: D
         found = await connection.run_sync(differences)
 
     assert found == []
+
+
+async def test_a_database_is_brought_up_from_nothing_and_then_left_as_it_is(empty: Database) -> None:
+    first = await schema.upgrade(empty)
+    await SqlStore(empty, SCRIBE).accept([note(1)])
+
+    assert await schema.upgrade(empty) == first
+    await schema.check(empty)
+    assert await tables(empty) == {*SQLModel.metadata.tables, "alembic_version"}
+    assert len(await SqlStore(empty, SCRIBE).claim(LANE, limit=2)) == 1
+
+
+async def test_a_process_without_tables_says_which_command_makes_them(empty: Database) -> None:
+    with pytest.raises(InvalidSettingsError, match="has no tables yet; run: penstock db upgrade"):
+        await schema.check(empty)
+
+
+async def test_a_process_of_another_release_says_which_command_to_run(database: Database) -> None:
+    async with database.write() as connection:
+        await connection.execute(text("UPDATE alembic_version SET version_num = '0000'"))
+
+    with pytest.raises(InvalidSettingsError, match=r"is at 0000, .* run: penstock db upgrade"):
+        await schema.check(database)
+
+
+async def test_an_upgrade_that_fails_leaves_nothing_behind(empty: Database) -> None:
+    async with empty.write() as connection:
+        await connection.execute(text("CREATE TABLE work (mine INTEGER)"))
+
+    with pytest.raises(Exception, match="work"):
+        await schema.upgrade(empty)
+
+    assert await tables(empty) == {"work"}
+
+
+async def test_two_processes_may_upgrade_at_once(empty_url: str) -> None:
+    both = [databases.connect(empty_url) for _ in range(2)]
+
+    revisions = await asyncio.gather(*(schema.upgrade(database) for database in both))
+
+    assert revisions[0] == revisions[1]
+    await asyncio.gather(*(database.close() for database in both))

@@ -31,7 +31,7 @@ PENSTOCK: Final = Path(sys.executable).with_name("penstock")
 SITE: Final = Path(__file__).with_name("site")
 AUDIT: Final = "audit.records.v1"
 
-_TAIL_BYTES: Final = 4_000
+_TAIL_LINES: Final = 30
 _START_SECONDS: Final = 60.0
 _POLL_SECONDS: Final = 0.1
 
@@ -61,6 +61,11 @@ class Process:
         except (urllib.error.URLError, OSError):
             return False
 
+    def metrics(self) -> str:
+        """What /metrics says."""
+        with urllib.request.urlopen(self.health.replace("readyz", "metrics"), timeout=5) as answer:
+            return str(answer.read().decode())
+
     @property
     def children(self) -> list[int]:
         """The processes that it started and that still run."""
@@ -79,8 +84,10 @@ class Process:
         return self.popen.wait(timeout=within_seconds)
 
     def tail(self) -> str:
-        text = self.log.read_bytes()[-_TAIL_BYTES:].decode(errors="replace")
-        return f"--- {self.name} ({self.log})\n{text}"
+        """The end of its log, without the lines that every event brings."""
+        lines = self.log.read_text(errors="replace").splitlines()
+        told = [line for line in lines if '"event.decided"' not in line]
+        return "\n".join([f"--- {self.name} ({self.log})", *told[-_TAIL_LINES:]])
 
 
 @dataclass
@@ -119,7 +126,9 @@ class Stack:
         """The same for several at once."""
         started = [self._spawn(role, settings) for role in roles]
         for process in started:
-            self.wait_for(partial(getattr, process, "is_ready"), f"{process.name} to be ready", _START_SECONDS)
+            self.wait_for(
+                partial(getattr, process, "is_ready"), f"{process.name} to be ready", _START_SECONDS
+            )
         return started
 
     def ensure(self, *roles: str) -> None:

@@ -141,7 +141,9 @@ def test_calls_that_outlast_the_stop_are_cancelled_and_given_back(stack: Stack) 
     stack.script({"sha256": "*", "latency_ms": 50_000})
 
     send_orders(stack, "long", 20)
-    stack.wait_for(lambda: stack.count("SELECT count(*) FROM work WHERE token IS NOT NULL") == 20, "20 claims")
+    stack.wait_for(
+        lambda: stack.count("SELECT count(*) FROM work WHERE token IS NOT NULL") == 20, "20 claims"
+    )
     assert worker.stop() == 0
 
     left = stack.rows("SELECT token, lease_until, crashes, faults, waits_for FROM work")

@@ -12,6 +12,7 @@ import pytest
 from consumers.api.senders import senders
 from infra import tables as t
 from infra.database import Database
+from infra.settings import Settings
 from pipeline.errors import InvalidSettingsError
 from schemas.decision import Outcome
 from tests.api_world import CATALOGUE, DIALECTS, JSON, OLD_SECRET, TOPIC, Api, database, running

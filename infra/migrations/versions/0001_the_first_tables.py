@@ -39,9 +39,9 @@ def upgrade() -> None:
         sa.Column("complaints", JSON, nullable=False),
         sa.Column("retry_after_seconds", sa.Float(), nullable=True),
         sa.Column("finish_reason", sa.String(), nullable=True),
-        sa.Column("input_tokens", sa.Integer(), nullable=False),
-        sa.Column("output_tokens", sa.Integer(), nullable=False),
-        sa.Column("cached_tokens", sa.Integer(), nullable=False),
+        sa.Column("input_tokens", sa.BigInteger(), nullable=False),
+        sa.Column("output_tokens", sa.BigInteger(), nullable=False),
+        sa.Column("cached_tokens", sa.BigInteger(), nullable=False),
         sa.Column("cost_micros", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
     )

@@ -1,0 +1,82 @@
+"""Relays that are killed and relays that wait: every message goes out, a repeat under its old id."""
+
+from collections import Counter
+from typing import Any, Final
+
+import psycopg
+import pytest
+
+from tests.end_to_end.stack import Process, Stack
+
+LEDGER: Final = "acme.ledger.v1"
+POSTED: Final = "acme.ledger.posted.v1"
+NUMBER: Final = 200
+
+
+@pytest.fixture
+def stack(shaken: Stack) -> Stack:
+    """Everything but a relay."""
+    shaken.kill("relay")
+    shaken.ensure("simulator", "ingest", "worker", "sweep")
+    shaken.script()
+    shaken.begin()
+    return shaken
+
+
+def send_entries(stack: Stack, series: str) -> list[str]:
+    ids = [f"{series}-{index}" for index in range(NUMBER)]
+    stack.send(LEDGER, [(id, entry(id)) for id in ids])
+    return ids
+
+
+def entry(id: str) -> dict[str, Any]:
+    attributes = {"specversion": "1.0", "id": id, "source": "tests/books", "type": "ledger.entry"}
+    return {**attributes, "data": {"text": f"Entry {id}. Amount: 12.50"}}
+
+
+def test_a_relay_that_is_killed_before_it_marks_publishes_again_under_the_same_ids(stack: Stack) -> None:
+    ids = send_entries(stack, "unmarked")
+    stack.wait_until_accepted(NUMBER)
+    stack.wait_for(lambda: stack.count("SELECT count(*) FROM work") == 0, "the decisions")
+
+    with psycopg.connect(stack.database_url.replace("+psycopg", "", 1)) as connection:
+        # While this transaction is open, what Kafka has acknowledged cannot be marked.
+        connection.execute("SELECT id FROM outbox WHERE published_at IS NULL FOR UPDATE")
+        relay = stack.start("relay")
+        stack.wait_for(lambda: stack.new_on(POSTED) >= NUMBER, "the messages to be published")
+        relay.kill()
+    unmarked = stack.count("SELECT count(*) FROM outbox WHERE published_at IS NULL")
+    stack.start("relay")
+    stack.wait_until_done(NUMBER)
+
+    assert unmarked == 2 * NUMBER
+    posted = stack.messages(POSTED)
+    assert len(posted) == 2 * NUMBER
+    assert Counter(message.headers["ce_id"] for message in posted) == Counter(
+        {str(row["id"]): 2 for row in stack.rows("SELECT id FROM outbox WHERE topic = %s", POSTED)}
+    )
+    assert {message.body["id"] for message in posted} == set(ids)
+
+
+def test_of_two_relays_one_publishes_and_the_other_takes_over(stack: Stack) -> None:
+    first = stack.start("relay")
+    second = stack.start("relay")
+
+    send_entries(stack, "one")
+    stack.wait_until_done(NUMBER)
+    assert (published(first), published(second)) == (2 * NUMBER, 0)
+    first.kill()
+    send_entries(stack, "two")
+    stack.wait_until_done(2 * NUMBER)
+    assert published(second) == 2 * NUMBER
+
+    assert Counter(Counter(m.headers["ce_id"] for m in stack.messages(POSTED)).values()) == {1: 2 * NUMBER}
+
+
+def published(relay: Process) -> int:
+    """How many messages this relay has published, by its own metrics."""
+    return sum(
+        int(float(line.rpartition(" ")[2]))
+        for line in relay.metrics().splitlines()
+        if line.startswith("penstock_messages_published_total{")
+    )
