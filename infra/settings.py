@@ -10,7 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from pipeline.catalogue import DEFAULT_PACKAGES
@@ -53,13 +53,16 @@ class RedisSettings(Section):
     )
 
 
-class ModelSettings(Section):
+class EndpointSettings(Section):
     base_url: str = Field("https://api.openai.com/v1", description="An OpenAI-compatible endpoint.")
     model: str = Field(description="The model's name at that endpoint.")
     api_key: SecretStr = Field(SecretStr(""), description="Its key; empty takes OPENAI_API_KEY.")
     timeout_seconds: float = Field(60.0, gt=0, description="Deadline of one call, from first byte to last.")
     max_output_tokens: int = Field(2_000, ge=16, description="Token limit of one answer.")
     max_response_bytes: int = Field(1_048_576, ge=1_024, description="An answer larger than this is cut off.")
+    slots: int = Field(64, ge=1, le=2_000, description="Calls in flight at this endpoint, per process.")
+    requests_per_minute: int | None = Field(None, ge=1, description="The provider's limit; unset is none.")
+    tokens_per_minute: int | None = Field(None, ge=1, description="The provider's limit; unset is none.")
     input_price: Decimal | None = Field(None, ge=0, description="Price of a million input tokens.")
     cached_input_price: Decimal | None = Field(
         None, ge=0, description="Price of a million cached input tokens; unset takes the input price."
@@ -73,6 +76,35 @@ class ModelSettings(Section):
             return None
         cached = self.cached_input_price
         return Prices(self.input_price, self.input_price if cached is None else cached, self.output_price)
+
+
+class ModelSettings(EndpointSettings):
+    """An alias: one endpoint by its own fields, or several by a JSON list of them."""
+
+    model: str = Field("", description="The model's name at that endpoint.")
+    endpoints: tuple[EndpointSettings, ...] = Field(
+        (), description="A JSON list of endpoints with the fields above, instead of one."
+    )
+
+    @field_validator("endpoints", mode="before")
+    @classmethod
+    def _parse(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            return tuple(json.loads(value))
+        except (json.JSONDecodeError, TypeError) as error:
+            raise ValueError('write a JSON list, such as [{"base_url": "...", "model": "..."}]') from error
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "ModelSettings":
+        if bool(self.model) == bool(self.endpoints):
+            raise ValueError("set the model's name, or a list of endpoints, not both")
+        return self
+
+    @property
+    def all_endpoints(self) -> tuple[EndpointSettings, ...]:
+        return self.endpoints or (self,)
 
 
 #: What the aliases of the examples mean when OPENAI_API_KEY is set and no PENSTOCK_MODELS__* is.

@@ -23,8 +23,10 @@ class Call:
     step: int
     entry: Entry
     alias: str
+    endpoint: str
     text: str
     feedback: str = ""
+    larger: bool = False
 
 
 #: A re-ask names at most this many fields: its size must not depend on the answer's.
@@ -41,6 +43,8 @@ def assemble(claimed: Claimed, entry: Entry, event: Event, ask: Ask, *, step: in
         step=step,
         entry=entry,
         alias=ask.alias,
+        endpoint=ask.endpoint,
+        larger=ask.larger,
         text=text.encode("utf-8", "replace").decode(),
         feedback=feedback(ask.complaints),
     )

@@ -71,6 +71,12 @@ class ModelMisconfigured(PausedError):
     reason = "model_misconfigured"
 
 
+class BreakerOpen(PausedError):
+    """Every endpoint of the model fails; a probe looks whether one is back."""
+
+    reason = "breaker_open"
+
+
 class PermanentError(PipelineError):
     """The same input will always fail."""
 
@@ -109,6 +115,24 @@ class UnusableOutput(PermanentError):
     """The answer does not fit the schema, and asking again did not help."""
 
     reason = "unusable_output"
+
+
+class CheckFailed(PermanentError):
+    """A check of the workflow does not hold for the answer, and asking again did not help."""
+
+    reason = "check_failed"
+
+
+class Ungrounded(PermanentError):
+    """A value that needs evidence is not what the text says."""
+
+    reason = "ungrounded"
+
+
+class Leaked(PermanentError):
+    """The answer holds a secret or a piece of the instructions."""
+
+    reason = "leaked"
 
 
 class Truncated(PermanentError):

@@ -1,20 +1,33 @@
 """The ladder: the attempts so far in, the next step out. It owns every call, the re-ask too."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from pipeline.errors import CallCancelled, UnusableOutput
-from pipeline.retry import FATES, MAX_TRIES, WAIT_DELAY, Fate, delay
+from pipeline.errors import BreakerOpen, CallCancelled
+from pipeline.retry import FATES, MAX_TRIES, OPEN_DELAY, WAIT_DELAY, Fate, delay
 from schemas.extraction import Attempt
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
-    """Call the model behind `alias`; `complaints` say what was wrong with its last answer."""
+class Rung:
+    """A model alias and its endpoints that can be called now, the one with the most room first."""
 
     alias: str
+    endpoints: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Call `alias` at `endpoint`; `complaints` say what was wrong with its last answer.
+
+    `larger` asks for more output tokens than usual, after an answer that was cut off.
+    """
+
+    alias: str
+    endpoint: str
     complaints: tuple[str, ...] = ()
+    larger: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,58 +56,96 @@ class GiveUp:
 Step = Ask | Answered | Wait | GiveUp
 
 
-def next_step(history: Sequence[Attempt], models: Sequence[str], *, resumed: bool, jitter: float) -> Step:
+def next_step(history: Sequence[Attempt], rungs: Sequence[Rung], *, made: int, jitter: float) -> Step:
     """What to do after `history`, the attempts on one event in order.
 
-    `resumed` is true when the event was claimed after its last attempt: a wait is then over.
+    `made` of them were made since the event was claimed: with none, a wait is over.
     """
-    if history and history[-1].failure == CallCancelled.reason and not resumed:
+    if made and history[-1].failure == CallCancelled.reason:
         return Wait(timedelta(0), CallCancelled.reason)
+    now = [attempt for attempt in history[len(history) - made :] if attempt.failure]
     history = [attempt for attempt in history if attempt.failure != CallCancelled.reason]
     if not history:
-        return Ask(models[0])
+        return _ask(rungs[0], jitter=jitter)
     last = history[-1]
     if last.failure is None:
         return Answered(last)
-    match FATES[last.failure]:
-        case Fate.REASK if not _was_reask(history):
-            return Ask(last.alias, last.complaints)
-        case Fate.REASK | Fate.NEXT_MODEL:
-            return _next_model(last, models)
-        case Fate.REVIEW:
-            return GiveUp(last.failure, dead=False)
-        case Fate.RETRY | Fate.WAIT as fate:
-            return _again(history, fate, resumed=resumed, jitter=jitter)
-
-
-def _was_reask(history: Sequence[Attempt]) -> bool:
-    """Did the last attempt already carry complaints: is one before it, on the same model, invalid too?"""
-    last = history[-1]
-    return any(
-        attempt.alias == last.alias and attempt.failure == UnusableOutput.reason for attempt in history[:-1]
+    return _after_failure(
+        last, history, rungs, failed={attempt.endpoint for attempt in now}, made=made, jitter=jitter
     )
 
 
-def _next_model(last: Attempt, models: Sequence[str]) -> Step:
-    place = models.index(last.alias) + 1 if last.alias in models else 0
-    return Ask(models[place]) if place < len(models) else GiveUp(last.failure or "", dead=False)
+def _after_failure(
+    last: Attempt,
+    history: Sequence[Attempt],
+    rungs: Sequence[Rung],
+    *,
+    failed: Collection[str],
+    made: int,
+    jitter: float,
+) -> Step:
+    rung = next((rung for rung in rungs if rung.alias == last.alias), rungs[0])
+    match FATES[last.failure or ""]:
+        case Fate.REASK | Fate.RECHECK if not _was_reask(history):
+            return _ask(rung, complaints=last.complaints, larger=last.larger, jitter=jitter)
+        case Fate.LARGER if not last.larger:
+            return _ask(rung, complaints=_carried(history), larger=True, jitter=jitter)
+        case Fate.REASK | Fate.LARGER | Fate.NEXT_MODEL:
+            return _next_rung(last, rungs, jitter=jitter)
+        case Fate.RECHECK | Fate.REVIEW:
+            return GiveUp(last.failure or "", dead=False)
+        case Fate.RETRY | Fate.WAIT as fate:
+            return _again(history, rung, fate, failed=failed, made=made, jitter=jitter)
 
 
-def _again(history: Sequence[Attempt], fate: Fate, *, resumed: bool, jitter: float) -> Step:
+def _ask(
+    rung: Rung,
+    *,
+    jitter: float,
+    complaints: tuple[str, ...] = (),
+    larger: bool = False,
+    avoid: Collection[str] = (),
+) -> Ask | Wait:
+    """A call at the best endpoint; without one the event waits, and nothing is counted against it."""
+    usable = [endpoint for endpoint in rung.endpoints if endpoint not in avoid]
+    if not usable:
+        return Wait(OPEN_DELAY * (0.5 + jitter / 2), BreakerOpen.reason)
+    return Ask(rung.alias, usable[0], complaints, larger)
+
+
+def _was_reask(history: Sequence[Attempt]) -> bool:
+    """Did the last attempt already carry complaints: did one before it, of the same model, earn some?"""
+    last = history[-1]
+    return any(attempt.alias == last.alias and attempt.complaints for attempt in history[:-1])
+
+
+def _next_rung(last: Attempt, rungs: Sequence[Rung], *, jitter: float) -> Step:
+    place = [rung.alias for rung in rungs].index(last.alias) + 1 if _is_among(last, rungs) else 0
+    return _ask(rungs[place], jitter=jitter) if place < len(rungs) else GiveUp(last.failure or "", dead=False)
+
+
+def _is_among(attempt: Attempt, rungs: Sequence[Rung]) -> bool:
+    return any(rung.alias == attempt.alias for rung in rungs)
+
+
+def _again(
+    history: Sequence[Attempt], rung: Rung, fate: Fate, *, failed: Collection[str], made: int, jitter: float
+) -> Step:
     last = history[-1]
     reason = last.failure or ""
     tries = sum(attempt.failure == reason for attempt in history)
     if fate is Fate.RETRY and tries >= MAX_TRIES:
         return GiveUp(reason, dead=True)
-    if resumed:
-        return Ask(last.alias, _complaints_before(history))
+    again = _ask(rung, complaints=_carried(history), larger=last.larger, avoid=failed, jitter=jitter)
+    if isinstance(again, Ask) or not made:
+        return again
     if fate is Fate.WAIT:
         return Wait(WAIT_DELAY, reason)
     return Wait(delay(tries, jitter=jitter, retry_after_seconds=last.retry_after_seconds), reason)
 
 
-def _complaints_before(history: Sequence[Attempt]) -> tuple[str, ...]:
-    """The complaints that the failed call carried, so that its repeat carries them too."""
+def _carried(history: Sequence[Attempt]) -> tuple[str, ...]:
+    """The complaints that the last call carried, so that its repeat carries them too."""
     alias = history[-1].alias
-    invalid = [a for a in history if a.alias == alias and a.failure == UnusableOutput.reason]
-    return invalid[-1].complaints if invalid else ()
+    earned = [attempt.complaints for attempt in history if attempt.alias == alias and attempt.complaints]
+    return earned[-1] if earned else ()

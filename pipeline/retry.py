@@ -10,19 +10,24 @@ from pipeline import errors
 class Fate(Enum):
     """The next step after a failure."""
 
-    REASK = "ask the same model once more, with the complaints; then the next model; then review"
-    NEXT_MODEL = "ask the next model; after the last, review"
+    REASK = "the same model once more, with the complaints; then the next model; then review"
+    RECHECK = "the same model once more, with the complaints; then review"
+    LARGER = "the same model once with a larger limit; then the next model; then review"
+    NEXT_MODEL = "the next model; after the last, review"
     REVIEW = "a person decides"
-    RETRY = "the same again later; after the last try, dead"
-    WAIT = "the same again later, as often as it takes"
+    RETRY = "another endpoint; then the same again later; after the last try, dead"
+    WAIT = "another endpoint; then the same again later, as often as it takes"
 
 
 FATES: Final[dict[str, Fate]] = {
     errors.UnusableOutput.reason: Fate.REASK,
-    errors.Truncated.reason: Fate.NEXT_MODEL,
+    errors.CheckFailed.reason: Fate.RECHECK,
+    errors.Truncated.reason: Fate.LARGER,
+    errors.Ungrounded.reason: Fate.NEXT_MODEL,
     errors.RequestRejected.reason: Fate.NEXT_MODEL,
     errors.ModelRefused.reason: Fate.REVIEW,
     errors.ModelFiltered.reason: Fate.REVIEW,
+    errors.Leaked.reason: Fate.REVIEW,
     errors.ModelUnavailable.reason: Fate.RETRY,
     errors.ModelRateLimited.reason: Fate.RETRY,
     errors.ModelTimeout.reason: Fate.RETRY,
@@ -43,6 +48,8 @@ SUSPECT_CRASHES: Final = 2
 BASE_DELAY: Final = timedelta(seconds=1)
 MAX_DELAY: Final = timedelta(minutes=5)
 WAIT_DELAY: Final = timedelta(seconds=30)
+#: A wait for a breaker is spread over this time, so that its end brings no crowd.
+OPEN_DELAY: Final = timedelta(seconds=10)
 
 
 def backoff(tries: int, *, jitter: float) -> timedelta:

@@ -26,3 +26,8 @@ def cost_micros(usage: Usage, prices: Prices | None) -> int | None:
     total = fresh * prices.input + usage.cached_tokens * prices.cached_input
     total += usage.output_tokens * prices.output
     return int(total.to_integral_value(ROUND_CEILING))
+
+
+def worst_case_micros(request_bytes: int, max_output_tokens: int, prices: Prices | None) -> int:
+    """The most that a call can cost: no tokenizer makes more tokens than there are bytes; 0 without prices."""
+    return cost_micros(Usage(request_bytes, max_output_tokens), prices) or 0

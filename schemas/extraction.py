@@ -117,7 +117,9 @@ class Attempt:
 
     `failure` is None for a valid answer, else the stable reason of an error in `pipeline.errors`;
     `complaints` says which fields were wrong, without their values; `cost_micros` is in millionths
-    of the currency of the prices (None: no price is set).
+    of the currency of the prices (None: no price is set). `larger` asked for more output than usual;
+    `is_unknown` says that the provider did not tell what it charged, so that `cost_micros` is the
+    worst case.
     """
 
     id: UUID
@@ -126,6 +128,7 @@ class Attempt:
     step: int
     version: str
     alias: str
+    endpoint: str
     model_asked: str
     request: Request
     request_sha256: bytes
@@ -142,6 +145,8 @@ class Attempt:
     system_fingerprint: str | None = None
     usage: Usage = field(default_factory=Usage)
     cost_micros: int | None = None
+    larger: bool = False
+    is_unknown: bool = False
 
 
 X_co = TypeVar("X_co", bound=Extraction, covariant=True)

@@ -1,0 +1,106 @@
+"""The endpoints behind the model aliases, as one process sees them: who has room, whose breaker is open."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from infra.settings import EndpointSettings, ModelSettings
+from pipeline import breaker as breakers
+from pipeline.breaker import Breaker
+from pipeline.extract import Rung
+
+
+class BreakerRows(Protocol):
+    """The shared rows: each method is one transaction."""
+
+    async def breakers(self) -> list[Breaker]: ...
+
+    async def probe(self, endpoint: str) -> Breaker | None:
+        """Take the one probe of an open breaker; None when it is not ours to make."""
+        ...
+
+    async def note(self, endpoint: str, failure: str | None, *, probe: bool) -> Breaker: ...
+
+
+def name_of(settings: EndpointSettings) -> str:
+    """What tells endpoints apart: the model and where it runs. Aliases that share one share its breaker."""
+    place = urlsplit(settings.base_url)
+    return f"{settings.model}@{place.netloc}{place.path.rstrip('/')}"
+
+
+@dataclass
+class Endpoints:
+    """Balances the calls of one process; lives on its loop.
+
+    Slots are the bulkhead: a hanging endpoint holds no more of a process than its own.
+    """
+
+    models: Mapping[str, ModelSettings]
+    rows: BreakerRows
+    clock: Callable[[], datetime]
+    opened: Callable[[Breaker], None] = lambda breaker: None
+    _busy: dict[str, int] = field(default_factory=dict)
+    _breakers: dict[str, Breaker] = field(default_factory=dict)
+    _probing: set[str] = field(default_factory=set)
+    settings: dict[str, EndpointSettings] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.settings = {
+            name_of(endpoint): endpoint for model in self.models.values() for endpoint in model.all_endpoints
+        }
+
+    async def refresh(self) -> None:
+        """Read the shared rows."""
+        self._breakers = {row.endpoint: row for row in await self.rows.breakers()}
+
+    def rungs(self, aliases: Sequence[str]) -> tuple[Rung, ...]:
+        """Per alias the endpoints that can be called now, the one with most free capacity first."""
+        return tuple(Rung(alias, self._usable(alias)) for alias in aliases)
+
+    def is_probing(self, alias: str) -> bool:
+        """Is the only way to this alias a probe? Then one event is enough."""
+        usable = self._usable(alias)
+        return bool(usable) and not any(self._breaker(name).is_closed for name in usable)
+
+    async def admit(self, endpoint: str) -> bool:
+        """May this call be made? Closed breakers say yes at once; an open one lets one probe through."""
+        if self._breaker(endpoint).is_closed:
+            return True
+        taken = await self.rows.probe(endpoint)
+        if taken is None:
+            await self.refresh()
+            return self._breaker(endpoint).is_closed
+        self._breakers[endpoint] = taken
+        self._probing.add(endpoint)
+        return True
+
+    async def call(self, endpoint: str, make: Callable[[], Awaitable[str | None]]) -> None:
+        """Make a call that returns its failure; counts it, and tells the breaker when that matters."""
+        self._busy[endpoint] = self._busy.get(endpoint, 0) + 1
+        try:
+            failure = await make()
+        finally:
+            self._busy[endpoint] -= 1
+        probe = endpoint in self._probing
+        self._probing.discard(endpoint)
+        before = self._breaker(endpoint)
+        if probe or breakers.after(before, failure, probe=probe, now=self.clock()) != before:
+            row = await self.rows.note(endpoint, failure, probe=probe)
+            self._breakers[endpoint] = row
+            if before.is_closed and not row.is_closed:
+                self.opened(row)
+
+    def _usable(self, alias: str) -> tuple[str, ...]:
+        names = [name_of(endpoint) for endpoint in self.models[alias].all_endpoints]
+        free = {name: self.settings[name].slots - self._busy.get(name, 0) for name in names}
+        usable = [name for name in dict.fromkeys(names) if free[name] > 0 and self._may_be_called(name)]
+        return tuple(sorted(usable, key=lambda name: (not self._breaker(name).is_closed, -free[name])))
+
+    def _may_be_called(self, name: str) -> bool:
+        retry_at = self._breaker(name).retry_at
+        return retry_at is None or (retry_at <= self.clock() and name not in self._probing)
+
+    def _breaker(self, name: str) -> Breaker:
+        return self._breakers.get(name) or Breaker(name)

@@ -1,0 +1,75 @@
+"""The bytes of a request: prepared once per workflow version, model and kind of call, then joined.
+
+The stable part (model, schema, instructions) comes first and is the same from event to event, so that
+a provider's prompt cache applies.
+"""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from instructor.v2.providers.openai.handlers import OpenAIJSONSchemaHandler
+from openai.lib._pydantic import to_strict_json_schema
+
+from infra.settings import EndpointSettings
+from pipeline.assemble import Call
+from schemas.extraction import Request
+
+#: Stand in for a text while the request is prepared; json.dumps leaves them as they are.
+_TEXT_MARK: Final = "penstock-text-6c1f0a"
+_FEEDBACK_MARK: Final = "penstock-feedback-6c1f0a"
+
+#: After an answer that was cut off, this many times the usual limit.
+_LARGER: Final = 4
+
+
+@dataclass
+class Requests:
+    """Skeletons by workflow version, endpoint and kind of call."""
+
+    _skeletons: dict[tuple[str, str, bool, bool], bytes] = field(default_factory=dict)
+    _handler: Any = field(default_factory=OpenAIJSONSchemaHandler)
+
+    def request(self, call: Call, settings: EndpointSettings) -> Request:
+        """What `call` sends."""
+        key = (call.entry.version, call.endpoint, bool(call.feedback), call.larger)
+        if key not in self._skeletons:
+            self._skeletons[key] = self._skeleton(call, settings)
+        texts = (call.text, call.feedback) if call.feedback else (call.text,)
+        return Request(self._skeletons[key], tuple(encoded(text) for text in texts))
+
+    def _skeleton(self, call: Call, settings: EndpointSettings) -> bytes:
+        """The body with a NUL byte for each text."""
+        extraction = call.entry.workflow.extraction
+        messages = [
+            {"role": "system", "content": call.entry.instructions},
+            {"role": "user", "content": _TEXT_MARK},
+        ]
+        if call.feedback:
+            messages.append({"role": "user", "content": _FEEDBACK_MARK})
+        _, body = self._handler.prepare_request(extraction, {"model": settings.model, "messages": messages})
+        # instructor never sends `strict`, and its schema leaves optional fields out of `required`.
+        body["response_format"]["json_schema"] |= {
+            "strict": True,
+            "schema": to_strict_json_schema(extraction),
+        }
+        stable_first = {
+            "model": body["model"],
+            "max_tokens": max_output_tokens(settings, larger=call.larger),
+            "response_format": body["response_format"],
+            "messages": body["messages"],
+        }
+        skeleton = encoded(stable_first)
+        for mark in (_TEXT_MARK, _FEEDBACK_MARK):
+            skeleton = skeleton.replace(encoded(mark), b"\0")
+        return skeleton
+
+
+def max_output_tokens(settings: EndpointSettings, *, larger: bool) -> int:
+    """The limit of one answer."""
+    return settings.max_output_tokens * (_LARGER if larger else 1)
+
+
+def encoded(value: Any) -> bytes:
+    """JSON as it is sent: UTF-8, compact."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()

@@ -1,0 +1,122 @@
+"""A stretch of text in, every number that it may say out.
+
+Numbers are read as people write them: 1,234.50, 1.234,50, 1 234,50, 1'234.50, 1,23,456, .50, 1.2 million.
+Where a spelling has two readings, both count.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from typing import Final
+
+_NUMERAL: Final = re.compile(r"\d+(?:[.,'·]\d+)*|(?<!\w)\.\d+")
+#: Blanks between groups of three: one number, or two that stand side by side.
+_SPACED: Final = re.compile(r"(?<![\d.,'])\d{1,3}(?: \d{3})+(?:[.,]\d{1,4})?(?!\d|[.,]\d)")
+_INDIAN: Final = re.compile(r"\d{1,2}(?:,\d{2})*,\d{3}")
+_SPELLINGS: Final = str.maketrans({"\u2019": "'", "\u2018": "'", "\u066b": ".", "\u066c": ",", "\u2212": "-"})
+
+_SCALE: Final = re.compile(r"[ -]?([^\W\d_]+)")
+_SCALES: Final[Mapping[str, int]] = {
+    **dict.fromkeys(("thousand", "tausend", "tsd", "mille", "mil"), 1_000),
+    **dict.fromkeys(("million", "millions", "mio", "mn", "millionen", "millón", "millones"), 1_000_000),
+    **dict.fromkeys(("billion", "bn", "milliarde", "milliarden", "mrd", "milliard", "milliards"), 10**9),
+}
+
+_MINUS: Final = re.compile(r"(\S?)-(?:(?:[$€£¥₹]|[A-Z]{1,3}) ?)?$")
+
+#: Small numbers in English, German, French and Spanish.
+NUMBER_WORDS: Final[Mapping[str, str]] = {
+    word: str(number)
+    for number, words in (
+        (1, "one ein eine einen einem einer eins un une uno una"),
+        (2, "two zwei deux dos"),
+        (3, "three drei trois tres"),
+        (4, "four vier quatre cuatro"),
+        (5, "five fünf funf cinq cinco"),
+        (6, "six sechs seis"),
+        (7, "seven sieben sept siete"),
+        (8, "eight acht huit ocho"),
+        (9, "nine neun neuf nueve"),
+        (10, "ten zehn dix diez"),
+        (11, "eleven elf onze"),
+        (12, "twelve zwölf zwolf douze doce"),
+        (15, "fifteen fünfzehn funfzehn quinze quince"),
+        (18, "eighteen achtzehn dieciocho"),
+        (20, "twenty zwanzig vingt veinte"),
+        (24, "twentyfour vierundzwanzig veinticuatro"),
+        (30, "thirty dreißig dreissig trente treinta"),
+        (36, "thirtysix sechsunddreißig sechsunddreissig"),
+        (60, "sixty sechzig soixante sesenta"),
+    )
+    for word in words.split()
+}
+
+
+def numbers(stretch: str, *, money: bool = False) -> set[Decimal]:
+    """What `stretch` may say; in an amount of `money`, 1.234 is a thousand, never one and a quarter."""
+    plain = unicodedata.normalize("NFKC", stretch).translate(_SPELLINGS)
+    found: set[Decimal] = set()
+    for pattern, read in ((_NUMERAL, _readings), (_SPACED, _spaced)):
+        for match in pattern.finditer(plain):
+            scale = _scale(plain, match.end())
+            for value in read(match.group(), money=money):
+                found.update(_signed(plain, match.span(), value * scale))
+    if not money:
+        found.update(
+            Decimal(NUMBER_WORDS[word])
+            for word in re.findall(r"[^\W\d_]+", plain.casefold())
+            if word in NUMBER_WORDS
+        )
+    return found
+
+
+def _readings(numeral: str, *, money: bool) -> Iterator[Decimal]:
+    marks = [character for character in numeral if not character.isdigit()]
+    groups = re.split(r"[.,'·]", numeral)
+    if not marks:
+        yield Decimal(numeral)
+        return
+    if len(set(marks)) == 1 and _is_grouped(numeral, groups):
+        yield Decimal("".join(groups))
+        if money:
+            return
+    whole, last = groups[:-1], marks[-1]
+    if last != "'" and last not in marks[:-1] and len(set(marks[:-1])) < 2:
+        head = numeral[: -len(groups[-1]) - 1]
+        if len(whole) == 1 or _is_grouped(head, whole):
+            yield Decimal(f"{''.join(whole) or '0'}.{groups[-1]}")
+
+
+def _is_grouped(numeral: str, groups: list[str]) -> bool:
+    """Is it written in groups of thousands? A leading zero says that it is not."""
+    first, *others = groups
+    if first.startswith("0") or not first:
+        return False
+    thousands = len(first) <= 3 and all(len(group) == 3 for group in others)
+    return thousands or _INDIAN.fullmatch(numeral) is not None
+
+
+def _spaced(numeral: str, *, money: bool) -> Iterator[Decimal]:
+    return _readings(numeral.replace(" ", ""), money=money)
+
+
+def _scale(plain: str, end: int) -> int:
+    word = _SCALE.match(plain, end)
+    return _SCALES.get(word[1].casefold(), 1) if word else 1
+
+
+def _signed(plain: str, span: tuple[int, int], value: Decimal) -> Iterator[Decimal]:
+    """`value` with the signs that it may have: "10-12" holds no minus, "(12)" and "12-" may mean one."""
+    start, end = span
+    minus = _MINUS.search(plain[max(0, start - 6) : start])
+    before = minus[1] if minus else ""
+    negative = bool(minus) and not (before.isdigit() or before in ".,/-")
+    if minus and (not before or before in "($€£¥₹[|"):
+        yield -value
+        return
+    bracketed = plain[start - 1 : start] == "(" and plain[end : end + 1] == ")"
+    trailing = plain[end : end + 1] == "-" and not plain[end + 1 : end + 2].strip()
+    if negative or bracketed or trailing:
+        yield -value
+    yield value
