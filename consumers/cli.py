@@ -1,6 +1,7 @@
 """`penstock`: the command line. Commands live in `consumers.commands` and are imported when they are used."""
 
 import importlib.util
+import os
 import sys
 from pathlib import Path
 from typing import Final
@@ -56,6 +57,9 @@ def main() -> int:
         create_app()(exit_on_error=False, print_error=True, result_action="return_value")
     except CycloptsError:
         return EXIT_USAGE
+    except BrokenPipeError:  # the reader has seen enough, as in `penstock tail | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_OK
     except KeyboardInterrupt:
         return 130
     except SystemExit as end:

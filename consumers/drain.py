@@ -32,6 +32,8 @@ _COMMIT_LIMIT: Final = 32
 _COMMIT_LINGER_SECONDS: Final = 0.005
 #: Ends that come close together are refilled by one claim.
 _GATHER_SECONDS: Final = 0.005
+#: A claim that takes longer than this when the process stops is left to its lease.
+_LAST_CLAIM_SECONDS: Final = 3.0
 #: After this a drain hands over to the next bell, so that no Celery task runs for ever.
 _MAX_DRAIN_SECONDS: Final = 30.0
 
@@ -136,12 +138,20 @@ class Drains:
         """Claim no more; give calls in flight their time; then cancel them and give the events back."""
         self._stopping = True
         self._freed.set()
+        await self._claims_arrived()
         tasks = [held.task for held in self._held.values()]
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=self.settings.grace_seconds)
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
+
+    async def _claims_arrived(self) -> None:
+        """Wait for claims that are on their way: what they bring is ours to end, too."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LAST_CLAIM_SECONDS):
+                while self._running:  # noqa: ASYNC110 - drains end by themselves, within milliseconds
+                    await asyncio.sleep(_GATHER_SECONDS)
 
     async def _drain(self, lane: str) -> None:
         deadline = time.monotonic() + _MAX_DRAIN_SECONDS

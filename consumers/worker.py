@@ -153,6 +153,8 @@ def serve(deployment: Deployment) -> None:
     celery.register(app, worker.answer)
     # Not at `worker_init`: Celery logs what a receiver raises and goes on without the loop.
     worker.start()
+    # Events are claimed from here on, and Celery takes its time until it listens to signals itself.
+    signal.signal(signal.SIGTERM, _leave)
 
     def stop_aside(**_: Any) -> None:
         """The signal comes on Celery's own thread, which must go on to take no more bells."""
@@ -164,15 +166,23 @@ def serve(deployment: Deployment) -> None:
     worker_shutting_down.connect(stop_aside, weak=False)
     worker_shutdown.connect(stop, weak=False)
     threads = len(deployment.catalogue.entries) + 2
-    app.worker_main(
-        [
-            "worker",
-            "--pool=threads",
-            f"--concurrency={threads}",
-            f"--queues={celery.QUEUE}",
-            "--loglevel=WARNING",
-            "--without-gossip",
-            "--without-mingle",
-            "--without-heartbeat",
-        ]
-    )
+    try:
+        app.worker_main(
+            [
+                "--quiet",
+                "worker",
+                "--pool=threads",
+                f"--concurrency={threads}",
+                f"--queues={celery.QUEUE}",
+                "--loglevel=WARNING",
+                "--without-gossip",
+                "--without-mingle",
+                "--without-heartbeat",
+            ]
+        )
+    finally:
+        worker.stop()
+
+
+def _leave(*_: Any) -> None:
+    raise SystemExit(0)

@@ -45,6 +45,8 @@ class Batcher(Generic[T, R]):
                 await self._write(batch)
         finally:
             self._writer = None
+            self._abandon(self._waiting)
+            self._waiting = []
 
     async def _gather(self) -> None:
         self._full.clear()
@@ -59,14 +61,21 @@ class Batcher(Generic[T, R]):
     async def _write(self, batch: Sequence[tuple[T, asyncio.Future[R]]]) -> None:
         try:
             results = await self.write([item for item, _ in batch])
+            for (_, future), result in list(zip(batch, results, strict=True)):
+                if not future.done():
+                    future.set_result(result)
         except Exception as error:  # noqa: BLE001 - handed to every waiter
             for _, future in batch:
                 if not future.done():
                     future.set_exception(error)
-        else:
-            for (_, future), result in zip(batch, results, strict=True):
-                if not future.done():
-                    future.set_result(result)
+        except BaseException:
+            self._abandon(batch)
+            raise
+
+    def _abandon(self, batch: Sequence[tuple[T, asyncio.Future[R]]]) -> None:
+        """The writer was cancelled: nobody may wait for it any longer."""
+        for _, future in batch:
+            future.cancel()
 
 
 async def until_stored(write: Callable[[], Awaitable[R]], *, pause_seconds: float = 0.5) -> R:

@@ -1,5 +1,6 @@
 """Roles that must be single: held by an advisory lock on PostgreSQL, by a file lock beside SQLite."""
 
+import contextlib
 import fcntl
 import hashlib
 import os
@@ -9,6 +10,7 @@ from typing import IO, Protocol
 
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from infra.database import Database
@@ -34,8 +36,8 @@ class AdvisoryRole:
     async def acquire(self) -> bool:
         try:
             return await self._acquire()
-        except (DBAPIError, OSError) as error:
-            await self.release()
+        except (DBAPIError, PoolTimeoutError, OSError) as error:
+            await self._drop()
             raise StoreUnavailable(f"the lock of the role {self.name!r} was lost") from error
 
     async def _acquire(self) -> bool:
@@ -45,17 +47,26 @@ class AdvisoryRole:
         engine = self.database.writer.execution_options(isolation_level="AUTOCOMMIT")
         connection = await engine.connect()
         key = int.from_bytes(hashlib.sha256(self.name.encode()).digest()[:8], "big", signed=True)
-        taken = await connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": key})
-        if not taken.scalar_one():
-            await connection.close()
-            return False
-        self._connection = connection
-        return True
+        try:
+            taken = await connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": key})
+            if taken.scalar_one():
+                self._connection = connection
+            return self._connection is connection
+        finally:
+            if self._connection is not connection:
+                await connection.close()
 
     async def release(self) -> None:
+        if self._connection is not None:
+            # A server may take a while to notice a closed session: this way the next one has it at once.
+            with contextlib.suppress(DBAPIError, OSError):
+                await self._connection.execute(text("SELECT pg_advisory_unlock_all()"))
+        await self._drop()
+
+    async def _drop(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            # Not back into the pool: a session in there would keep the lock.
+            # Not back into the pool: a session in there might keep the lock.
             await connection.invalidate()
             await connection.close()
 

@@ -4,13 +4,18 @@ import asyncio
 import os
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
 
 import psycopg
 import pytest
 from psycopg import sql
-from sqlalchemy import make_url
+from psycopg.rows import TupleRow
+from sqlalchemy import URL, make_url
+from sqlmodel import SQLModel
 
 from infra import database as databases
 from infra import schema
@@ -19,6 +24,14 @@ from infra.store import SqlStore
 from tests.builders import SCRIBE
 
 _VARIABLE = "PENSTOCK_DATABASE__URL"
+
+#: What a test may change of a database beside its rows: tables, indexes, triggers, the migration.
+_SHAPE = """
+    SELECT (SELECT string_agg(relname, ' ' ORDER BY relname)
+            FROM pg_class WHERE relnamespace = 'public'::regnamespace),
+           (SELECT count(*) FROM pg_trigger),
+           (SELECT version_num FROM alembic_version)
+"""
 
 #: Makes a database and returns its URL.
 Make = Callable[[], str]
@@ -30,7 +43,9 @@ def _migrate(url: str) -> None:
         await schema.upgrade(database)
         await database.close()
 
-    asyncio.run(migrate())
+    # In a thread of its own: the first test to ask for a database may be in the middle of its loop.
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(lambda: asyncio.run(migrate())).result()
 
 
 class Server:
@@ -38,8 +53,7 @@ class Server:
 
     def __init__(self, url: str) -> None:
         self.url = make_url(url)
-        plain = self.url.set(drivername="postgresql").render_as_string(hide_password=False)
-        self._connection = psycopg.connect(plain, autocommit=True)
+        self._connection = self._connect(self.url)
         self._names: list[str] = []
 
     def create(self, template: str = "template1") -> str:
@@ -50,10 +64,44 @@ class Server:
         self._names.append(name)
         return self.url.set(database=name).render_as_string(hide_password=False)
 
+    def emptied(self, url: str, shape: object) -> bool:
+        """Take all rows out of a database, unless a test changed its shape."""
+        with self._connect(make_url(url)) as connection:
+            if connection.execute(_SHAPE).fetchone() != shape:
+                return False
+            for table in SQLModel.metadata.tables:
+                connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)))
+        return True
+
+    def shape(self, url: str) -> object:
+        with self._connect(make_url(url)) as connection:
+            return connection.execute(_SHAPE).fetchone()
+
     def close(self) -> None:
         for name in self._names:
             self._connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
         self._connection.close()
+
+    @staticmethod
+    def _connect(url: URL) -> psycopg.Connection[TupleRow]:
+        plain = url.set(drivername="postgresql").render_as_string(hide_password=False)
+        return psycopg.connect(plain, autocommit=True)
+
+
+@dataclass
+class Shelf:
+    """Empty databases of one engine. On PostgreSQL making one takes longer than most tests."""
+
+    make: Make
+    emptied: Callable[[str], bool]
+    _clean: list[str] = field(default_factory=list)
+
+    @contextmanager
+    def lent(self) -> Iterator[str]:
+        url = self._clean.pop() if self._clean else self.make()
+        yield url
+        if self.emptied(url):
+            self._clean.append(url)
 
 
 @pytest.fixture(scope="session")
@@ -68,16 +116,18 @@ def postgresql() -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
-def make_postgresql(postgresql: Server) -> Make:
+def shelf_postgresql(postgresql: Server) -> Shelf:
     """Copies of one migrated database."""
     template = postgresql.create()
     _migrate(template)
-    return lambda: postgresql.create(template=make_url(template).database or "")
+    shape = postgresql.shape(template)
+    name = make_url(template).database or ""
+    return Shelf(lambda: postgresql.create(template=name), lambda url: postgresql.emptied(url, shape))
 
 
 @pytest.fixture(scope="session")
-def make_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Make:
-    """Copies of one migrated file."""
+def shelf_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
+    """Copies of one migrated file, which cost next to nothing."""
     template = tmp_path_factory.mktemp("template") / "penstock.db"
     _migrate(f"sqlite:///{template}")
 
@@ -86,14 +136,15 @@ def make_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Make:
         shutil.copy(template, path)
         return f"sqlite:///{path}"
 
-    return make
+    return Shelf(make, lambda _: False)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest) -> str:
-    """A fresh, migrated database of each engine in turn."""
-    make: Make = request.getfixturevalue(f"make_{request.param}")
-    return make()
+def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """An empty, migrated database of each engine in turn."""
+    shelf: Shelf = request.getfixturevalue(f"shelf_{request.param}")
+    with shelf.lent() as url:
+        yield url
 
 
 @pytest.fixture

@@ -18,6 +18,9 @@ Role = Literal["sender", "viewer", "reviewer", "operator", "admin"]
 #: It becomes a part of a CloudEvents source, `http:<name>`.
 _TOKEN_NAME: Final = re.compile("[a-z][a-z0-9_-]{0,39}")
 
+#: For the README, which a test compares with it.
+Markdown = Annotated[bool, Parameter(negative="", help="Print every variable and its default, as a table.")]
+
 
 @db.command
 def upgrade(*, as_json: Json = False) -> None:
@@ -122,11 +125,14 @@ async def _add_token(name: str, role: Role, sources: tuple[str, ...]) -> str:
 
 
 @config.command(name="show")
-def show_config(*, as_json: Json = False) -> None:
+def show_config(*, as_json: Json = False, markdown: Markdown = False) -> None:
     """Every setting: its variable, its value, and whether it is the default or set (env); no secrets."""
     from consumers.commands import configuration
     from infra.settings import load
 
+    if markdown:
+        output.say(configuration.markdown())
+        return
     rows = configuration.shown(load())
     if as_json:
         output.emit_json(rows)

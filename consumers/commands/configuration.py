@@ -44,6 +44,15 @@ def settings_table() -> list[Row]:
     ]
 
 
+def markdown() -> str:
+    """The README's table."""
+    lines = ["| variable | default | what it is |", "| --- | --- | --- |"]
+    for row in settings_table():
+        default = "must be set" if row.default is None else f"`{row.default}`" if row.default else ""
+        lines.append(f"| `{row.variable}` | {default} | {row.description} |")
+    return "\n".join(lines)
+
+
 def shown(settings: Settings) -> list[Shown]:
     """Every variable with its value, secrets masked."""
     return list(_shown(settings, _PREFIX))

@@ -1,7 +1,6 @@
 """`penstock emit`, `penstock tail` and `penstock event show`: events in, messages out, one event's story."""
 
 import asyncio
-import os
 import sys
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -115,14 +114,10 @@ def tail(
 
     settings = settings_for("cli")
     newest = None if from_beginning else max(last, 0)
-    try:
-        if settings.is_embedded:
-            printed = run(_tail_log(topic, last=newest, follow=follow))
-        else:
-            printed = _tail_kafka(settings, topic, last=newest, follow=follow)
-    except BrokenPipeError:  # `penstock tail TOPIC | head -1`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return
+    if settings.is_embedded:
+        printed = run(_tail_log(topic, last=newest, follow=follow))
+    else:
+        printed = _tail_kafka(settings, topic, last=newest, follow=follow)
     if not printed:
         output.note(f"No messages on {topic}; -f waits for them.")
 

@@ -36,7 +36,8 @@ def _imported(lines: list[str], tree: ast.Module, package: str, module: str) -> 
         end = imports[-1].end_lineno or 0
         return [*lines[:end], line, *lines[end:]]
     end = _docstring_end(tree)
-    return [*lines[:end], *([""] if end else []), line, "", *lines[end:]]
+    rest = lines[end:]
+    return [*lines[:end], *([""] if end else []), line, *([] if rest[0] == "" else [""]), *rest]
 
 
 def _docstring_end(tree: ast.Module) -> int:

@@ -4,6 +4,7 @@ import base64
 import json
 from typing import Any
 
+from consumers.commands.output import escaped
 from pipeline.receive import Record
 
 
@@ -18,11 +19,6 @@ def as_line(record: Record) -> str:
         **_value(record.value),
     }
     return escaped(json.dumps(line, ensure_ascii=False))
-
-
-def escaped(text: str) -> str:
-    r"""JSON text with each unprintable character as \uXXXX, which JSON takes wherever it takes characters."""
-    return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
 
 
 def _key(key: bytes | None) -> dict[str, Any]:

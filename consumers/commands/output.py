@@ -10,7 +10,10 @@ from uuid import UUID
 
 from cyclopts import Parameter
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
+
+#: Off a terminal nothing is folded: the next program wants whole lines.
+_PIPED_WIDTH = 1_000
 
 #: The flag that every answering command has.
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON.")]
@@ -18,8 +21,13 @@ Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON.")
 
 def emit_json(value: Any) -> None:
     """One JSON value, on one line."""
-    sys.stdout.write(json.dumps(value, default=_plain, ensure_ascii=False) + "\n")
+    sys.stdout.write(escaped(json.dumps(value, default=_plain, ensure_ascii=False)) + "\n")
     sys.stdout.flush()
+
+
+def escaped(text: str) -> str:
+    r"""JSON text with each unprintable character as \uXXXX, which JSON takes wherever it takes characters."""
+    return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
 
 
 def say(text: str) -> None:
@@ -35,10 +43,12 @@ def note(text: str) -> None:
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str | None = None) -> None:
     """Rows for a person."""
-    grid = Table(*columns, title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    folded = (Column(name, overflow="fold") for name in columns)
+    grid = Table(*folded, title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for row in rows:
         grid.add_row(*(_cell(value) for value in row))
-    console = Console(markup=False, highlight=False, emoji=False, soft_wrap=not sys.stdout.isatty())
+    width = None if sys.stdout.isatty() else _PIPED_WIDTH
+    console = Console(markup=False, highlight=False, emoji=False, width=width)
     console.print(grid)
 
 

@@ -1,7 +1,8 @@
 """`penstock serve ...`: the processes of a distributed deployment, one each."""
 
 import asyncio
-from typing import Annotated
+import contextlib
+from typing import Annotated, Final
 
 from cyclopts import App, Parameter
 
@@ -14,6 +15,8 @@ from consumers.wiring import Deployment
 from infra import sentry
 from infra.bell import Bell
 from pipeline.errors import InvalidSettingsError
+
+_SUSPECTS_LOOK_SECONDS: Final = 0.2
 
 app = App(name="serve", help="Run one process of a distributed deployment.")
 
@@ -91,9 +94,14 @@ async def _suspects(deployment: Deployment) -> None:
         metrics=deployment.metrics,
         suspects=True,
     )
+    stop = asyncio.Event()
+    on_signals(stop)
     leases = asyncio.create_task(drains.keep_leases())
-    while await drains.look() or not drains.is_idle:  # noqa: ASYNC110 - what ends it is in the database
-        await asyncio.sleep(0.2)
+    while not stop.is_set() and (await drains.look() or not drains.is_idle):
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_SUSPECTS_LOOK_SECONDS):
+                await stop.wait()
+    await drains.stop()
     leases.cancel()
     await model.close()
     await deployment.close()

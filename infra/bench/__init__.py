@@ -1,1 +1,1 @@
-"""Figures that the documentation states, measured again: each module is a command that prints them."""
+"""Benchmarks: measured, printed, never a target. README.md says how to run them and what they told."""

@@ -1,26 +1,21 @@
-"""What can go wrong with a model: a fault's name in; a spoilt answer or completion or an error out.
+"""What can go wrong: a fault's name and an answer or a completion in, the same spoilt out."""
 
-Four layers, by where the fault strikes: `ANSWER` (the JSON value), `COMPLETION` (the body around it),
-`ERRORS` (an HTTP status instead of it), `WIRE` (the connection below it).
-"""
-
-import json
+import copy
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from infra.simulator import shapes
 from infra.simulator.shapes import Schema
 
+#: By where a fault strikes: the JSON value, the body around it, the connection below, the HTTP status.
 ANSWER: Final = frozenset({"wrong_type", "missing_field", "extra_field", "nan", "nul", "not_in_text", "huge"})
-COMPLETION: Final = frozenset(
-    {"invalid_json", "truncated", "refusal", "content_filter", "no_choices", "other_model", "no_usage"}
-)
+COMPLETION: Final = frozenset({
+    "invalid_json", "truncated", "refusal", "content_filter", "no_choices", "other_model", "no_usage",
+})  # fmt: skip
 WIRE: Final = frozenset({"hang", "drip", "reset"})
 
 
-@dataclass(frozen=True, slots=True)
-class ErrorFault:
+class ErrorFault(NamedTuple):
     status: int
     kind: str
     code: str | None = None
@@ -37,105 +32,71 @@ ERRORS: Final = {
     "401": ErrorFault(401, "invalid_request_error", "invalid_api_key"),
     "404": ErrorFault(404, "invalid_request_error", "model_not_found"),
 }
-HTML: Final = "html"
-FAULTS: Final = ANSWER | COMPLETION | WIRE | ERRORS.keys() | {HTML}
+FAULTS: Final = ANSWER | COMPLETION | WIRE | ERRORS.keys() | {"html"}
 
-_HUGE_BYTES: Final = 5_000_000
 _INVENTED: Final = (
-    "Quixwell Holdings 73190", "1907-11-23", "73190.37", "USD 73190.37", "73190.37 USD",
-    "1907-11-23T00:00:00Z", "73190", "QX-73190", "XTS", "nowhere@quixwell.example",
+    "Quixwell Holdings", "1907-11-23", "73190.37", "QX-73190", "XTS", "qx@quixwell.example",
 )  # fmt: skip
 
 
-def spelled(name: str) -> str:
-    """A fault's name as `FAULTS` has it: `429-Retry-After` is `429_retry_after`."""
-    return name.lower().replace("-", "_")
+def known(name: str) -> str:
+    """A fault as `FAULTS` spells it, so `429-Retry-After` as `429_retry_after`; raises ValueError."""
+    spelled = name.lower().replace("-", "_")
+    if spelled not in FAULTS:
+        raise ValueError(f"no fault {name!r}; there are: {', '.join(sorted(FAULTS))}")
+    return spelled
 
 
-def error_body(message: str, fault: ErrorFault) -> dict[str, Any]:
-    return {
-        "error": {"message": f"simulated: {message}", "type": fault.kind, "param": None, "code": fault.code}
-    }
-
-
-def spoil_answer(fault: str, answer: Any, schema: Schema, *, text: str) -> Any:
+def spoil_answer(fault: str, answer: Any, schema: Schema, text: str) -> Any:
     """The answer with one thing wrong; as it is where the schema offers nothing to spoil."""
-    if not isinstance(answer, dict):
+    if fault not in ANSWER or not isinstance(answer, dict):
         return answer
-    names = list(answer)
-    required = [name for name in schema.get("required", names) if name in answer]
+    first = next(iter([*schema.get("required", ()), *answer]), "")
     match fault:
         case "extra_field":
             return {**answer, "unexpected": "simulated"}
         case "missing_field":
-            return {name: value for name, value in answer.items() if name != (required or names or [None])[0]}
-        case "wrong_type" if names:
-            return {**answer, names[0]: 12345 if isinstance(answer[names[0]], list) else [12345]}
-        case "nan" if names:
-            number = next((n for n in names if type(answer[n]) in (int, float)), names[0])
-            return {**answer, number: float("nan")}
-    return _spoil_string(fault, answer, schema, text=text)
+            return {name: value for name, value in answer.items() if name != first}
+        case "wrong_type":
+            return {**answer, first: {"wrong": "type"}}
+        case "nan":
+            return {**answer, first: float("nan")}
+    return {**answer, **next(_spoilt_strings(fault, schema, text), {})}
 
 
-def _spoil_string(fault: str, answer: dict[str, Any], schema: Schema, *, text: str) -> dict[str, Any]:
-    copy: dict[str, Any] = json.loads(json.dumps(answer))
-    for owner, name, inner in _strings(copy, schema, schema):
-        value = {"nul": f"{owner[name] or 'a'}\x00b", "huge": "x" * _HUGE_BYTES}.get(fault)
-        if fault == "not_in_text":
-            value = next((made for made in _INVENTED if shapes.fits(made, inner) and made not in text), None)
-            if value is not None and "quote" in owner:
-                owner["quote"] = value
-        if value is not None:
-            owner[name] = value
-            break
-    return copy
-
-
-def _strings(value: Any, schema: Schema, root: Schema) -> Iterator[tuple[Any, Any, Schema]]:
-    """Every place where a free string stands or may stand, as (container, key, schema)."""
-    for choice in shapes.options(schema, root):
-        match value, shapes.kind(choice):
-            case dict(), "object":
-                inner = choice.get("properties", {})
-                places = [(name, inner.get(name, {})) for name in value]
-            case list(), "array":
-                places = [(index, choice.get("items", {})) for index in range(len(value))]
-            case _:
-                continue
-        for key, below in places:
-            free = [
-                one
-                for one in shapes.options(below, root)
-                if shapes.kind(one) == "string" and "enum" not in one and "const" not in one
-            ]
-            if free and (value[key] is None or isinstance(value[key], str)):
-                yield value, key, free[0]
-            yield from _strings(value[key], below, root)
+def _spoilt_strings(fault: str, schema: Schema, text: str) -> Iterator[dict[str, Any]]:
+    """Each free string spoilt, be it bare or the `value` of an object."""
+    fixed = {"nul": "a\x00b", "huge": "x" * 5_000_000}.get(fault)
+    for name, inner in schema.get("properties", {}).items():
+        for one in shapes.options(inner, schema):
+            within = one.get("properties", {}).get("value")
+            for free in shapes.options(within or one, schema):
+                invented = (made for made in _INVENTED if shapes.fits(made, free) and made not in text)
+                value = fixed or next(invented, None)
+                if value and shapes.kind(free) == "string":
+                    yield {name: {"value": value, "quote": value} if within else value}
 
 
 def spoil_completion(fault: str, completion: dict[str, Any]) -> dict[str, Any]:
     """The completion with its envelope or its text spoilt; works on content and on tool arguments alike."""
-    if fault == "no_choices":
-        return {**completion, "choices": []}
-    if fault == "other_model":
-        return {**completion, "model": "simulated-other"}
-    if fault == "no_usage":
-        return {name: value for name, value in completion.items() if name != "usage"}
-    choice = completion["choices"][0]
-    if fault in ("refusal", "content_filter"):
-        refusal = "simulated: I cannot help with that." if fault == "refusal" else None
-        message = {"role": "assistant", "content": None, "refusal": refusal}
-        return {
-            **completion,
-            "choices": [{**choice, "message": message, "finish_reason": "stop" if refusal else fault}],
-        }
-    message = json.loads(json.dumps(choice["message"]))
-    owner, name = (
-        (message["tool_calls"][0]["function"], "arguments")
-        if message.get("tool_calls")
-        else (message, "content")
-    )
-    said = owner[name]
-    owner[name] = said[: len(said) // 2] if fault == "truncated" else f"{said[:-1]},,"
-    finish = "length" if fault == "truncated" else choice["finish_reason"]
-    return {**completion, "choices": [{**choice, "message": message, "finish_reason": finish}]}
+    spoilt = copy.deepcopy(completion)
+    choice = spoilt["choices"][0]
+    calls = choice["message"].get("tool_calls")
+    owner, key = (calls[0]["function"], "arguments") if calls else (choice["message"], "content")
+    match fault:
+        case "no_choices":
+            spoilt["choices"] = []
+        case "other_model":
+            spoilt["model"] = "simulated-other"
+        case "no_usage":
+            del spoilt["usage"]
+        case "refusal":
+            choice["message"] = {"role": "assistant", "content": None, "refusal": "simulated: I cannot help."}
+        case "content_filter":
+            choice |= {"message": {"role": "assistant", "content": None}, "finish_reason": fault}
+        case "truncated":
+            owner[key] = owner[key][: len(owner[key]) // 2]
+            choice["finish_reason"] = "length"
+        case "invalid_json":
+            owner[key] = f"{owner[key][:-1]},,"
+    return spoilt

@@ -1,68 +1,48 @@
-"""The script: which texts get which answers or faults, posted over HTTP and forgotten on demand.
-
-In: rules as JSON; a text. Out: the rule that applies to the text now, used up by one.
-"""
+"""The script: which texts get which answers or faults. Rules as JSON and a text in, the rule for it out."""
 
 import hashlib
 import json
-from collections import defaultdict
-from itertools import count
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, Field, NonNegativeInt, TypeAdapter
 
-from infra.simulator.faults import FAULTS, spelled
-
-
-class Usage(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    prompt_tokens: int = Field(default=0, ge=0)
-    completion_tokens: int = Field(default=0, ge=0)
-    cached_tokens: int = Field(default=0, ge=0)
+from infra.simulator.faults import known
 
 
-class Rule(BaseModel):
+class Rule(BaseModel, extra="forbid", frozen=True):
     """One line of the script; without `fault` and `answer` it changes only latency or usage."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
     sha256: Annotated[str, Field(pattern=r"^(\*|[0-9a-f]{64})$")]
-    fault: str | None = None
+    fault: Annotated[str, AfterValidator(known)] = ""
     answer: dict[str, Any] | None = None
     times: int | None = Field(default=None, ge=1)
     retry_after: float | None = Field(default=None, ge=0)
     latency_ms: float | None = Field(default=None, ge=0)
-    usage: Usage | None = None
-
-    @field_validator("fault")
-    @classmethod
-    def _known(cls, name: str | None) -> str | None:
-        if name is not None and spelled(name) not in FAULTS:
-            raise ValueError(f"no such fault; there are: {', '.join(sorted(FAULTS))}")
-        return name and spelled(name)
-
-    @model_validator(mode="after")
-    def _one_of_two(self) -> "Rule":
-        if self.fault and self.answer is not None:
-            raise ValueError("a rule has a fault or an answer, not both")
-        return self
+    usage: dict[Literal["prompt_tokens", "completion_tokens", "cached_tokens"], NonNegativeInt] = {}
 
 
-class _Rules(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    rules: tuple[Rule, ...]
+_RULES = TypeAdapter(dict[Literal["rules"], list[Rule]])
 
 
-def parse(body: bytes) -> tuple[Rule, ...]:
-    """The rules of a request; raises ValueError with what is wrong with them."""
-    try:
-        return _Rules.model_validate_json(body).rules
-    except ValidationError as error:
-        problems = (f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
-        raise ValueError("; ".join(problems)) from error
+def parse(body: bytes) -> list[Rule]:
+    """The rules of `{"rules": [...]}`; raises ValueError (Pydantic's is one) with what is wrong with them."""
+    rules = _RULES.validate_json(body).get("rules", [])
+    if any(rule.fault and rule.answer is not None for rule in rules):
+        raise ValueError("a rule has a fault or an answer, not both")
+    return rules
+
+
+def take(rules: list[Rule], sha256: str) -> Rule | None:
+    """The first rule for this text, counted down in the list."""
+    for index, rule in enumerate(rules):
+        if rule.sha256 in ("*", sha256):
+            if rule.times == 1:
+                del rules[index]
+            elif rule.times:
+                rules[index] = rule.model_copy(update={"times": rule.times - 1})
+            return rule
+    return None
 
 
 def text_hash(text: str) -> str:
@@ -70,41 +50,14 @@ def text_hash(text: str) -> str:
     return hashlib.sha256(text.encode(errors="replace")).hexdigest()
 
 
-class Script:
-    """The rules in force. One event loop uses it, so that nothing is locked."""
-
-    def __init__(self) -> None:
-        self._order = count()
-        self._rules: defaultdict[str, list[tuple[int, Rule, int | None]]] = defaultdict(list)
-
-    def add(self, rules: tuple[Rule, ...]) -> None:
-        for rule in rules:
-            self._rules[rule.sha256].append((next(self._order), rule, rule.times))
-
-    def clear(self) -> None:
-        self._rules.clear()
-
-    def take(self, sha256: str) -> Rule | None:
-        """The first rule for this text, counted down."""
-        queues = [queue for key in (sha256, "*") if (queue := self._rules.get(key))]
-        if not queues:
-            return None
-        queue = min(queues, key=lambda queue: queue[0][0])
-        order, rule, left = queue[0]
-        if left is not None:
-            queue[:1] = [(order, rule, left - 1)] if left > 1 else []
-        return rule
-
-
 def load_gold(path: Path) -> dict[str, Any]:
     """Right answers by text hash; raises ValueError that names the line that is not `{"text", "answer"}`."""
     gold: dict[str, Any] = {}
     for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), start=1):
-        if not line.strip():
-            continue
         try:
-            entry = json.loads(line)
-            gold[text_hash(entry["text"])] = entry["answer"]
+            if line.strip():
+                entry = json.loads(line)
+                gold[text_hash(entry["text"])] = entry["answer"]
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ValueError(f'{path}, line {number}: expected {{"text": str, "answer": ...}}') from error
     return gold

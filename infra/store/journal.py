@@ -62,7 +62,10 @@ def _text_ids(attempt: Attempt, event: Received) -> list[UUID]:
 
 
 def _contents(attempt: Attempt, event: Received) -> list[dict[str, Any]]:
-    own = [*zip(_text_ids(attempt, event), attempt.request.texts, strict=True), (attempt.id, attempt.response)]
+    own = [
+        *zip(_text_ids(attempt, event), attempt.request.texts, strict=True),
+        (attempt.id, attempt.response),
+    ]
     rows: list[dict[str, Any]] = [
         {"id": content_id, "event_id": event.event_id, "data": data, "salt": event.salt}
         for content_id, data in own

@@ -56,6 +56,13 @@ def dead_on_arrival(event: Received) -> Changeset:
     return dead_at_the_door(event, entry(), InvalidEvent("not JSON"), now=NOW, scribe=SCRIBE)
 
 
+def oversized(changeset: Changeset) -> Changeset:
+    """Its first message is larger than Kafka would take."""
+    first, *others = changeset.outbox
+    large = replace(first, value=b"x" * SCRIBE.max_message_bytes)
+    return replace(changeset, outbox=(large, *others))
+
+
 def replayed(dead: Changeset, actor: Actor = PERSON) -> Changeset:
     """A person puts the dead event back to work."""
     return replay_of(dead.event, dead.result, actor)

@@ -1,6 +1,8 @@
 """Roles that must be single: one holder at a time, and free again however the holder ends."""
 
+import asyncio
 import multiprocessing
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,7 +14,7 @@ from infra import database as databases
 from infra.database import Database
 from infra.lock import AdvisoryRole, FileRole, SingleRole
 from pipeline.errors import StoreUnavailable
-from tests.conftest import Make
+from tests.conftest import Shelf
 
 
 @pytest.fixture(params=["file", "advisory"])
@@ -21,23 +23,29 @@ async def two(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[t
     if request.param == "file":
         yield FileRole(tmp_path / "roles" / "relay"), FileRole(tmp_path / "roles" / "relay")
         return
-    make: Make = request.getfixturevalue("make_postgresql")
-    url = make()
-    first, second = databases.connect(url), databases.connect(url)
-    yield AdvisoryRole(first, "relay"), AdvisoryRole(second, "relay")
-    await first.close()
-    await second.close()
+    async with server(request.getfixturevalue("shelf_postgresql")) as (first, second):
+        yield AdvisoryRole(first, "relay"), AdvisoryRole(second, "relay")
 
 
 @asynccontextmanager
-async def server(make_postgresql: Make) -> AsyncIterator[tuple[Database, Database]]:
-    url = make_postgresql()
-    first, second = databases.connect(url, pool_size=1), databases.connect(url)
-    try:
-        yield first, second
-    finally:
-        await first.close()
-        await second.close()
+async def server(shelf: Shelf) -> AsyncIterator[tuple[Database, Database]]:
+    """Two processes on one database; the first has a single connection."""
+    with shelf.lent() as url:
+        first, second = databases.connect(url, pool_size=1), databases.connect(url)
+        try:
+            yield first, second
+        finally:
+            await first.close()
+            await second.close()
+
+
+async def eventually(role: SingleRole) -> bool:
+    """A session that was killed takes a moment to end."""
+    for _ in range(500):
+        if await role.acquire():
+            return True
+        await asyncio.sleep(0.01)
+    return False
 
 
 async def test_one_holds_the_role_and_the_other_waits(two: tuple[SingleRole, SingleRole]) -> None:
@@ -55,8 +63,8 @@ async def test_one_holds_the_role_and_the_other_waits(two: tuple[SingleRole, Sin
     await other.release()
 
 
-async def test_roles_of_other_names_are_held_side_by_side(make_postgresql: Make) -> None:
-    async with server(make_postgresql) as (_, database):
+async def test_roles_of_other_names_are_held_side_by_side(shelf_postgresql: Shelf) -> None:
+    async with server(shelf_postgresql) as (_, database):
         relay, seal = AdvisoryRole(database, "relay"), AdvisoryRole(database, "seal")
 
         assert await relay.acquire()
@@ -66,15 +74,15 @@ async def test_roles_of_other_names_are_held_side_by_side(make_postgresql: Make)
         await seal.release()
 
 
-async def test_a_role_whose_connection_is_lost_is_lost_and_can_be_had_again(make_postgresql: Make) -> None:
-    async with server(make_postgresql) as (first, second):
+async def test_a_role_whose_connection_is_lost_is_lost_and_can_be_had_again(shelf_postgresql: Shelf) -> None:
+    async with server(shelf_postgresql) as (first, second):
         holder, other = AdvisoryRole(first, "relay"), AdvisoryRole(second, "relay")
         await holder.acquire()
         async with second.read() as connection:
             ended = select(func.pg_terminate_backend(text("pid"))).select_from(text("pg_locks"))
             await connection.execute(ended.where(text("locktype = 'advisory'")))
 
-        assert await other.acquire()
+        assert await eventually(other)
         with pytest.raises(StoreUnavailable, match="'relay' was lost"):
             await holder.acquire()
         assert not await holder.acquire()
@@ -83,8 +91,8 @@ async def test_a_role_whose_connection_is_lost_is_lost_and_can_be_had_again(make
         await holder.release()
 
 
-async def test_a_role_that_was_not_taken_keeps_no_connection(make_postgresql: Make) -> None:
-    async with server(make_postgresql) as (first, second):
+async def test_a_role_that_was_not_taken_keeps_no_connection(shelf_postgresql: Shelf) -> None:
+    async with server(shelf_postgresql) as (first, second):
         holder, other = AdvisoryRole(second, "relay"), AdvisoryRole(first, "relay")
         await holder.acquire()
 
@@ -126,9 +134,6 @@ async def test_a_file_role_names_its_holder_and_ends_with_its_process(tmp_path: 
 
 
 def _hold(path: Path, told: "multiprocessing.connection.Connection[bool, bool]") -> None:
-    import asyncio
-    import time
-
     role = FileRole(path)
     told.send(asyncio.run(role.acquire()))
     time.sleep(60)

@@ -3,8 +3,8 @@
 import asyncio
 import hashlib
 from collections import Counter
-from datetime import UTC, datetime, timedelta
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 

@@ -278,15 +278,3 @@ async def test_an_event_whose_row_was_taken_away_does_not_stop_its_lane(store: S
     await remove(store.database, t.event, note(1).event_id)
 
     assert numbers(await store.claim(LANE, limit=3)) == ["0", "2"]
-
-
-async def test_renewing_while_committing_neither_deadlocks_nor_fences(store: SqlStore) -> None:
-    claims = await claimed(store, 240)
-    committing = asyncio.gather(
-        *(store.commit([succeeded(claim) for claim in claims[part::6]]) for part in range(6))
-    )
-
-    while not committing.done():
-        await asyncio.gather(store.renew(claims), store.renew(claims[::-1]))
-
-    assert {fate for part in await committing for fate in part} == {Written.COMMITTED}

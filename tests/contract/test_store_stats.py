@@ -3,8 +3,8 @@
 import asyncio
 import random
 from collections import Counter
-from contextlib import asynccontextmanager
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import pytest
@@ -76,7 +76,12 @@ async def test_a_workflow_without_events_is_told_too_and_all_add_up(store: SqlSt
 
 @pytest.mark.parametrize(
     ("taken", "what"),
-    [("result", LOST), ("work", LOST), ("event", "work without its event"), ("done", "result without its event")],
+    [
+        ("result", LOST),
+        ("work", LOST),
+        ("event", "work without its event"),
+        ("done", "result without its event"),
+    ],
 )
 async def test_a_row_taken_away_by_hand_is_named_with_its_event(
     store: SqlStore, taken: str, what: str
@@ -144,10 +149,9 @@ async def test_differences_are_counted_in_full_and_ten_events_named(store: SqlSt
 async def test_the_books_balance_at_every_moment_of_a_random_workload(store: SqlStore) -> None:
     seen: list[Balance] = []
 
-    async with auditor(store.database, seen):
-        async with asyncio.TaskGroup() as group:
-            for worker in range(4):
-                group.create_task(work(store, random.Random(worker)))  # noqa: S311 - the same on every run
+    async with auditor(store.database, seen), asyncio.TaskGroup() as group:
+        for worker in range(4):
+            group.create_task(work(store, random.Random(worker)))  # noqa: S311 - the same on every run
 
     assert [told.differences for told in seen if not told.balanced] == []
     assert len(seen) >= 5

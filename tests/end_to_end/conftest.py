@@ -8,8 +8,9 @@ import pytest
 
 from tests.conftest import Server
 from tests.end_to_end import receipts
+from tests.end_to_end.process import free_port
 from tests.end_to_end.redis_server import Redis
-from tests.end_to_end.stack import Stack, free_port
+from tests.end_to_end.stack import Stack
 from tests.signing import STANDARD_SECRET
 
 #: A webhook of the scanner's, by settings alone; the help desk's is declared in code.

@@ -6,13 +6,9 @@ It has a database, a consumer group and a Redis number of its own, and sees only
 import json
 import os
 import secrets
-import signal
-import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -22,72 +18,20 @@ from typing import Any, Final, LiteralString, TypeVar
 import psycopg
 from psycopg.rows import dict_row
 
-from tests.end_to_end import kcat, places
+from tests.end_to_end import kcat, places, web
 from tests.end_to_end.kcat import Message
 from tests.end_to_end.places import Place
+from tests.end_to_end.process import Process, free_port
 
 PENSTOCK: Final = Path(sys.executable).with_name("penstock")
 #: Where the package `acme` of the tests is found.
 SITE: Final = Path(__file__).with_name("site")
 AUDIT: Final = "audit.records.v1"
 
-_TAIL_LINES: Final = 30
 _START_SECONDS: Final = 60.0
 _POLL_SECONDS: Final = 0.1
 
 R = TypeVar("R")
-
-
-@dataclass
-class Process:
-    """A running `penstock ...` in a process group of its own."""
-
-    role: str
-    name: str
-    popen: "subprocess.Popen[bytes]"
-    log: Path
-    health: str
-
-    @property
-    def is_running(self) -> bool:
-        return self.popen.poll() is None
-
-    @property
-    def is_ready(self) -> bool:
-        assert self.is_running, f"{self.name} ended with {self.popen.returncode}\n{self.tail()}"
-        try:
-            with urllib.request.urlopen(self.health, timeout=5) as answer:
-                return bool(answer.status == 200)
-        except (urllib.error.URLError, OSError):
-            return False
-
-    def metrics(self) -> str:
-        """What /metrics says."""
-        with urllib.request.urlopen(self.health.replace("readyz", "metrics"), timeout=5) as answer:
-            return str(answer.read().decode())
-
-    @property
-    def children(self) -> list[int]:
-        """The processes that it started and that still run."""
-        listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,stat="], capture_output=True, check=True)
-        rows = (line.split() for line in listed.stdout.decode().splitlines())
-        return [int(pid) for pid, parent, state in rows if int(parent) == self.popen.pid and state[0] != "Z"]
-
-    def kill(self) -> None:
-        """SIGKILL to the process and all that it started."""
-        os.killpg(self.popen.pid, signal.SIGKILL)
-        self.popen.wait()
-
-    def stop(self, within_seconds: float = 40.0) -> int:
-        """SIGTERM to the process alone; returns its exit code."""
-        self.popen.terminate()
-        return self.popen.wait(timeout=within_seconds)
-
-    def tail(self) -> str:
-        """The end of its log, without the lines that every event brings."""
-        lines = self.log.read_text(errors="replace").splitlines()
-        told = [line for line in lines if '"event.decided"' not in line]
-        return "\n".join([f"--- {self.name} ({self.log})", *told[-_TAIL_LINES:]])
 
 
 @dataclass
@@ -98,8 +42,8 @@ class Stack:
     database_url: str
     settings: Mapping[str, str] = field(default_factory=dict)
     processes: list[Process] = field(default_factory=list)
-    simulator_port: int = field(default_factory=lambda: free_port())
-    api_port: int = field(default_factory=lambda: free_port())
+    simulator_port: int = field(default_factory=free_port)
+    api_port: int = field(default_factory=free_port)
     group: str = field(default_factory=lambda: f"end-to-end-{secrets.token_hex(6)}")
     _since: Mapping[Place, int] = field(default_factory=dict)
     _accepted: int = 0
@@ -111,10 +55,6 @@ class Stack:
         self.run("topics", "create")
         places.begin_at(self.servers, self.group, places.ends(self.servers))
         self.begin()
-
-    @property
-    def api(self) -> str:
-        return f"http://127.0.0.1:{self.api_port}"
 
     # Processes.
 
@@ -144,10 +84,8 @@ class Stack:
             process.kill()
 
     def _spawn(self, role: str, settings: Mapping[str, str]) -> Process:
-        port, path = free_port(), "readyz"
+        port = self.simulator_port if role == "simulator" else free_port()
         environment = {**self.environment, **settings, "PENSTOCK_METRICS__PORT": str(port)}
-        if role == "simulator":
-            port, path = self.simulator_port, "healthz"
         name = f"{role}-{len(self.processes)}"
         log = self.folder / f"{name}.log"
         with log.open("wb") as file:
@@ -160,7 +98,7 @@ class Stack:
                 cwd=self.folder,
                 start_new_session=True,
             )
-        process = Process(role, name, popen, log, f"http://127.0.0.1:{port}/{path}")
+        process = Process(role, name, popen, log, port)
         self.processes.append(process)
         return process
 
@@ -186,12 +124,9 @@ class Stack:
 
     def script(self, *rules: Mapping[str, Any]) -> None:
         """Have the simulator follow these rules and no others."""
-        url = f"http://127.0.0.1:{self.simulator_port}/script"
-        with urllib.request.urlopen(urllib.request.Request(url, method="DELETE"), timeout=10):
-            pass
-        body = json.dumps({"rules": rules}).encode()
-        with urllib.request.urlopen(urllib.request.Request(url, data=body, method="POST"), timeout=10):
-            pass
+        forgotten, _ = web.call(self.simulator_port, "/script", method="DELETE")
+        added, told = web.call_json(self.simulator_port, "/script", {"rules": rules})
+        assert (forgotten, added) == (204, 200), told
 
     # Events, messages, rows.
 
@@ -222,9 +157,13 @@ class Stack:
         now = places.ends(self.servers)
         return sum(at - self._since.get(place, 0) for place, at in now.items() if place[0] == topic)
 
-    def rows(self, query: LiteralString, *values: Any) -> list[dict[str, Any]]:
+    def connect(self) -> "psycopg.Connection[dict[str, Any]]":
+        """A transaction on the database, as a context."""
         url = self.database_url.replace("+psycopg", "", 1)
-        with psycopg.connect(url, autocommit=True, row_factory=dict_row) as connection:
+        return psycopg.connect(url, row_factory=dict_row)
+
+    def rows(self, query: LiteralString, *values: Any) -> list[dict[str, Any]]:
+        with self.connect() as connection:
             return connection.execute(query, values).fetchall()
 
     def count(self, query: LiteralString, *values: Any) -> int:
@@ -267,12 +206,6 @@ class Stack:
         unpublished: LiteralString = "SELECT count(*) FROM outbox WHERE published_at IS NULL"
         self.wait_for(lambda: self.count(unpublished) == 0, "all messages to be published", seconds)
         assert self.count("SELECT count(*) FROM event") - self._accepted == number
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _environment(stack: Stack) -> dict[str, str]:

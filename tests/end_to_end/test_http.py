@@ -2,8 +2,6 @@
 
 import json
 import time
-import urllib.error
-import urllib.request
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +14,7 @@ from standardwebhooks import Webhook
 
 from tests.end_to_end.receipts import NUMBER, LabelledReceipt, labelled
 from tests.end_to_end.stack import AUDIT, Stack
+from tests.end_to_end.web import call_json
 from tests.signing import STANDARD_SECRET
 
 SCANNED: Final = "receipts.scanned.v1"
@@ -29,26 +28,6 @@ def stack(running: Stack) -> Stack:
     return running
 
 
-def post(
-    stack: Stack, path: str, body: Mapping[str, Any], headers: Mapping[str, str]
-) -> tuple[int, dict[str, Any]]:
-    request = urllib.request.Request(
-        f"{stack.api}{path}",
-        data=json.dumps(body).encode(),
-        headers={"Content-Type": "application/json", **headers},
-    )
-    return answer(request)
-
-
-def answer(request: urllib.request.Request) -> tuple[int, dict[str, Any]]:
-    try:
-        with urllib.request.urlopen(request, timeout=30) as response:
-            return response.status, json.load(response)
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, json.load(error)
-
-
 def signed(id: str, body: Mapping[str, Any]) -> dict[str, str]:
     now = int(time.time())
     signature = Webhook(STANDARD_SECRET).sign(id, datetime.fromtimestamp(now, UTC), json.dumps(body))
@@ -60,7 +39,9 @@ def test_420_receipts_by_signed_webhooks_come_out_once_each(stack: Stack) -> Non
     stack.script(*(receipt.rule for receipt in receipts))
 
     def hook(receipt: LabelledReceipt) -> tuple[int, str]:
-        status, told = post(stack, "/webhooks/scanner", receipt.data, signed(receipt.id, receipt.data))
+        status, told = call_json(
+            stack.api_port, "/webhooks/scanner", receipt.data, signed(receipt.id, receipt.data)
+        )
         return status, told.get("event_id", "")
 
     with ThreadPoolExecutor(8) as threads:
@@ -85,10 +66,10 @@ def test_420_receipts_by_signed_webhooks_come_out_once_each(stack: Stack) -> Non
 
 def test_a_webhook_that_comes_again_or_is_forged_changes_nothing(stack: Stack) -> None:
     body = {"text": "Corner Books\nTotal: 8.99"}
-    before = post(stack, "/webhooks/scanner", body, signed("hook-1", body))
+    before = call_json(stack.api_port, "/webhooks/scanner", body, signed("hook-1", body))
 
-    again = post(stack, "/webhooks/scanner", body, signed("hook-1", body))
-    forged = post(stack, "/webhooks/scanner", {"text": "Total: 9000"}, signed("hook-2", body))
+    again = call_json(stack.api_port, "/webhooks/scanner", body, signed("hook-1", body))
+    forged = call_json(stack.api_port, "/webhooks/scanner", {"text": "Total: 9000"}, signed("hook-2", body))
     stack.wait_until_done(1)
 
     assert before[0] == 202
@@ -103,13 +84,13 @@ def test_a_sender_with_a_token_sends_and_a_viewer_sees_what_became_of_it(stack: 
 
     body = {"text": "Corner Books\n88 Mill Road\nDate: 21 Nov 2019\nTotal: 8.99"}
     key = {"Idempotency-Key": "sent-1"}
-    status, told = post(stack, f"/topics/{SCANNED}/events", body, {**token("sender"), **key})
+    status, told = call_json(stack.api_port, f"/topics/{SCANNED}/events", body, {**token("sender"), **key})
     stack.wait_until_done(1)
-    event = f"{stack.api}/events/{told['event_id']}"
-    seen = answer(urllib.request.Request(event, headers=token("viewer")))
+    event = f"/events/{told['event_id']}"
+    seen = call_json(stack.api_port, event, headers=token("viewer"))
 
     assert status == 202
-    assert answer(urllib.request.Request(event))[0] == 401
+    assert call_json(stack.api_port, event)[0] == 401
     assert seen[0] == 200
     assert seen[1]["state"] == "succeeded"
     (message,) = stack.messages(EXTRACTED)

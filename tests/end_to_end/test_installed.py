@@ -14,7 +14,8 @@ from typing import Final
 
 import pytest
 
-from tests.end_to_end.stack import SITE, free_port
+from tests.end_to_end.process import free_port
+from tests.end_to_end.stack import SITE
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 ACME: Final = """

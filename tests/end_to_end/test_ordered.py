@@ -1,16 +1,17 @@
 """An ordered workflow: many accounts at once, each account's entries one after the other."""
 
 import random
-from collections import Counter, defaultdict
-from typing import Any, Final
+from collections import defaultdict
+from datetime import datetime
+from itertools import pairwise
+from typing import Final
 
 import pytest
 
 from infra.simulator.script import text_hash
+from tests.end_to_end.events import LEDGER, LEDGER_POSTED, entry
 from tests.end_to_end.stack import Stack
 
-LEDGER: Final = "acme.ledger.v1"
-POSTED: Final = "acme.ledger.posted.v1"
 ACCOUNTS: Final = 12
 ENTRIES: Final = 15
 
@@ -21,11 +22,6 @@ def stack(shaken: Stack) -> Stack:
     shaken.script()
     shaken.begin()
     return shaken
-
-
-def entry(id: str) -> dict[str, Any]:
-    attributes = {"specversion": "1.0", "id": id, "source": "tests/books", "type": "ledger.entry"}
-    return {**attributes, "data": {"text": f"Entry {id}. Amount: 12.50"}}
 
 
 def test_entries_of_an_account_come_out_in_the_order_they_went_in(stack: Stack) -> None:
@@ -48,7 +44,7 @@ def test_entries_of_an_account_come_out_in_the_order_they_went_in(stack: Stack) 
     stack.wait_until_done(len(sent))
 
     posted: defaultdict[str, list[str]] = defaultdict(list)
-    for message in sorted(stack.messages(POSTED), key=lambda message: message.offset):
+    for message in sorted(stack.messages(LEDGER_POSTED), key=lambda message: message.offset):
         posted[message.key].append(message.body["id"])
     wanted: defaultdict[str, list[str]] = defaultdict(list)
     for key, id in sent:
@@ -67,5 +63,6 @@ def calls_at_once(stack: Stack) -> int:
     )
     for key in {call["key"] for call in calls}:
         own = sorted((call["began"], call["ended"]) for call in calls if call["key"] == key)
-        assert all(ended <= began for (_, ended), (began, _) in zip(own, own[1:], strict=False)), key
-    return max(sum(one["began"] <= call["began"] < one["ended"] for one in calls) for call in calls)
+        assert all(ended <= began for (_, ended), (began, _) in pairwise(own)), key
+    spans: list[tuple[datetime, datetime]] = [(call["began"], call["ended"]) for call in calls]
+    return max(sum(began <= moment < ended for began, ended in spans) for moment, _ in spans)

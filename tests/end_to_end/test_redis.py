@@ -5,11 +5,10 @@ from typing import Any, Final
 
 import pytest
 
+from tests.end_to_end.events import ORDERS, ORDERS_READ, order
 from tests.end_to_end.redis_server import Redis
 from tests.end_to_end.stack import Stack
 
-ORDERS: Final = "acme.orders.v1"
-READ: Final = "acme.orders.read.v1"
 AWAY_SECONDS: Final = 60.0
 BATCH: Final = 20
 LOOK_SECONDS: Final = 15.0
@@ -27,7 +26,7 @@ def stack(shaken: Stack) -> Stack:
 
 
 def orders(series: str) -> list[tuple[str, dict[str, Any]]]:
-    return [(series, {"text": f"Order {series}-{index}. Total: 12.50"}) for index in range(BATCH)]
+    return [(series, order(f"{series}-{index}")) for index in range(BATCH)]
 
 
 def test_a_minute_without_redis_costs_latency_only(stack: Stack, redis: Redis) -> None:
@@ -49,8 +48,8 @@ def test_a_minute_without_redis_costs_latency_only(stack: Stack, redis: Redis) -
         sent += BATCH
         stack.wait_until_done(sent, seconds=LOOK_SECONDS / 3)
 
-    assert len({message.headers["ce_id"] for message in stack.messages(READ)}) == sent
-    assert stack.new_on(READ) == sent
+    assert len({message.headers["ce_id"] for message in stack.messages(ORDERS_READ)}) == sent
+    assert stack.new_on(ORDERS_READ) == sent
     assert worker.children == children
     assert all(stack.serving(role) for role in ("ingest", "relay", "sweep"))
     assert stack.stats["in_flight"] == 0
