@@ -5,7 +5,7 @@ import os
 import random
 import secrets
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -19,14 +19,19 @@ from consumers.door import Door
 from infra import database, schema, sentry
 from infra.bell import Bell
 from infra.database import Database
+from infra.endpoints import Endpoints
 from infra.journal import BatchedJournal
+from infra.logs import logger
 from infra.metrics import Metrics
 from infra.settings import ModelSettings, Settings
 from infra.store import SqlStore, administration
 from pipeline import catalogue as catalogues
 from pipeline import errors
 from pipeline.assemble import Call
+from pipeline.breaker import Breaker
 from pipeline.catalogue import Catalogue, Entry
+from pipeline.errors import BreakerOpen
+from pipeline.extract import Rung
 from pipeline.ports import Model
 from pipeline.process import World
 from pipeline.trail import noted
@@ -155,6 +160,12 @@ class Observed:
     model: Model
     metrics: Metrics
 
+    def rungs(self, aliases: Sequence[str]) -> tuple[Rung, ...]:
+        return self.model.rungs(aliases)
+
+    async def admit(self, endpoint: str) -> bool:
+        return await self.model.admit(endpoint)
+
     async def ask(self, call: Call) -> Attempt:
         attempt = await self.model.ask(call)
         self.metrics.attempt(attempt)
@@ -169,7 +180,14 @@ def model(deployment: Deployment) -> "OpenAIModel":
     """The models behind the aliases; make it on the loop that uses it."""
     from infra.llm import OpenAIModel  # two seconds of CPU that only workers should spend
 
-    return OpenAIModel(deployment.settings.models, clock)
+    endpoints = Endpoints(deployment.settings.models, deployment.store, clock, opened=_warn)
+    return OpenAIModel(endpoints, clock)
+
+
+def _warn(breaker: Breaker) -> None:
+    """An open breaker is for a person to look at: it is logged, and shown to Sentry."""
+    logger().error("breaker.opened", endpoint=breaker.endpoint, reason=breaker.reason)
+    sentry.report(BreakerOpen(), endpoint=breaker.endpoint, reason=breaker.reason or "")
 
 
 def bell(settings: Settings, metrics: Metrics) -> Bell:

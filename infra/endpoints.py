@@ -1,6 +1,7 @@
 """The endpoints behind the model aliases, as one process sees them: who has room, whose breaker is open."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -9,6 +10,7 @@ from urllib.parse import urlsplit
 from infra.settings import EndpointSettings, ModelSettings
 from pipeline import breaker as breakers
 from pipeline.breaker import Breaker
+from pipeline.errors import StoreUnavailable
 from pipeline.extract import Rung
 
 
@@ -17,11 +19,11 @@ class BreakerRows(Protocol):
 
     async def breakers(self) -> list[Breaker]: ...
 
-    async def probe(self, endpoint: str) -> Breaker | None:
+    async def probe(self, endpoint: str, *, now: datetime) -> Breaker | None:
         """Take the one probe of an open breaker; None when it is not ours to make."""
         ...
 
-    async def note(self, endpoint: str, failure: str | None, *, probe: bool) -> Breaker: ...
+    async def note(self, endpoint: str, failure: str | None, *, probe: bool, now: datetime) -> Breaker: ...
 
 
 def name_of(settings: EndpointSettings) -> str:
@@ -68,7 +70,7 @@ class Endpoints:
         """May this call be made? Closed breakers say yes at once; an open one lets one probe through."""
         if self._breaker(endpoint).is_closed:
             return True
-        taken = await self.rows.probe(endpoint)
+        taken = await self.rows.probe(endpoint, now=self.clock())
         if taken is None:
             await self.refresh()
             return self._breaker(endpoint).is_closed
@@ -76,21 +78,30 @@ class Endpoints:
         self._probing.add(endpoint)
         return True
 
-    async def call(self, endpoint: str, make: Callable[[], Awaitable[str | None]]) -> None:
-        """Make a call that returns its failure; counts it, and tells the breaker when that matters."""
+    @contextmanager
+    def busy(self, endpoint: str) -> Iterator[None]:
+        """A call is under way at this endpoint."""
         self._busy[endpoint] = self._busy.get(endpoint, 0) + 1
         try:
-            failure = await make()
+            yield
         finally:
             self._busy[endpoint] -= 1
+
+    async def ended(self, endpoint: str, failure: str | None) -> None:
+        """Tell the breaker how a call ended, when that changes anything."""
         probe = endpoint in self._probing
         self._probing.discard(endpoint)
         before = self._breaker(endpoint)
-        if probe or breakers.after(before, failure, probe=probe, now=self.clock()) != before:
-            row = await self.rows.note(endpoint, failure, probe=probe)
-            self._breakers[endpoint] = row
-            if before.is_closed and not row.is_closed:
-                self.opened(row)
+        if not probe and breakers.after(before, failure, probe=probe, now=self.clock()) == before:
+            return
+        now = self.clock()
+        try:
+            row = await self.rows.note(endpoint, failure, probe=probe, now=now)
+        except StoreUnavailable:  # the others learn it by themselves
+            row = breakers.after(before, failure, probe=probe, now=now)
+        self._breakers[endpoint] = row
+        if before.is_closed and not row.is_closed:
+            self.opened(row)
 
     def _usable(self, alias: str) -> tuple[str, ...]:
         names = [name_of(endpoint) for endpoint in self.models[alias].all_endpoints]

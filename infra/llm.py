@@ -7,9 +7,8 @@ attempts, overwrites usage and costs twenty times as much.
 
 import asyncio
 import hashlib
-import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -18,22 +17,20 @@ import httpx2
 import openai
 from instructor.core.exceptions import IncompleteOutputException
 from instructor.v2.providers.openai.handlers import OpenAIJSONSchemaHandler
-from openai.lib._pydantic import to_strict_json_schema
 from openai.types.chat import ChatCompletion
 from pydantic import ValidationError
 
-from infra.settings import ModelSettings
+from infra.endpoints import Endpoints
+from infra.requests import Requests, max_output_tokens
+from infra.settings import EndpointSettings
 from pipeline import errors
 from pipeline.assemble import Call
 from pipeline.catalogue import Entry
-from pipeline.spend import cost_micros
+from pipeline.extract import Rung
+from pipeline.spend import cost_micros, worst_case_micros
 from schemas.event import derived_id
-from schemas.extraction import Attempt, Extraction, Request, Usage
+from schemas.extraction import Attempt, Extraction, Usage
 from schemas.text import clean
-
-#: Stand in for a text while the request is prepared; json.dumps leaves them as they are.
-_TEXT_MARK = "penstock-text-6c1f0a"
-_FEEDBACK_MARK = "penstock-feedback-6c1f0a"
 
 #: With the second one the client hands the response over unread, so that its size can be capped.
 _HEADERS = {"Content-Type": "application/json", "X-Stainless-Raw-Response": "stream"}
@@ -59,22 +56,30 @@ class _Failed(Exception):
 
 @dataclass
 class OpenAIModel:
-    """Calls for all aliases of a process; create it on the loop that uses it, after any fork."""
+    """Calls at all endpoints of a process; create it on the loop that uses it, after any fork."""
 
-    models: Mapping[str, ModelSettings]
+    endpoints: Endpoints
     clock: Callable[[], datetime]
+    _requests: Requests = field(default_factory=Requests)
     _clients: dict[str, openai.AsyncOpenAI] = field(default_factory=dict)
-    _skeletons: dict[tuple[str, str, bool], bytes] = field(default_factory=dict)
     _handler: Any = field(default_factory=OpenAIJSONSchemaHandler)
+
+    def rungs(self, aliases: Sequence[str]) -> tuple[Rung, ...]:
+        """Per alias the endpoints that can be called now."""
+        return self.endpoints.rungs(aliases)
+
+    async def admit(self, endpoint: str) -> bool:
+        """May this endpoint be called now? An open breaker lets one probe through."""
+        return await self.endpoints.admit(endpoint)
 
     async def ask(self, call: Call) -> Attempt:
         """Make one call, within its deadline; never raises for a failed one.
 
         A cancelled call comes back too, as a failure, so that it is journalled before the process ends.
         """
-        settings = self.models[call.alias]
-        request = self._request(call)
-        started_at, started = self.clock(), time.monotonic()
+        settings = self.endpoints.settings[call.endpoint]
+        request = self._requests.request(call, settings)
+        started = time.monotonic()
         attempt = Attempt(
             id=derived_id(call.event.event_id, call.revision, f"attempt/{call.token}", call.step),
             event_id=call.event.event_id,
@@ -82,26 +87,20 @@ class OpenAIModel:
             step=call.step,
             version=call.entry.version,
             alias=call.alias,
+            endpoint=call.endpoint,
             model_asked=settings.model,
             request=request,
             request_sha256=hashlib.sha256(request.body).digest(),
-            started_at=started_at,
+            started_at=self.clock(),
             latency_ms=0,
+            larger=call.larger,
         )
-        known: dict[str, Any]
-        try:
-            async with asyncio.timeout(settings.timeout_seconds):
-                status, body = await self._send(call.alias, request.body, settings)
-            known = {"status": status, **self._understand(call.entry, body, settings)}
-        except _Failed as failed:
-            known = {"failure": failed.reason, "complaints": failed.complaints, **failed.known}
-        except TimeoutError:
-            known = {"failure": errors.ModelTimeout.reason}
-        except asyncio.CancelledError:
-            if task := asyncio.current_task():
-                task.uncancel()
-            known = {"failure": errors.CallCancelled.reason}
-        return replace(attempt, latency_ms=int((time.monotonic() - started) * 1000), **known)
+        with self.endpoints.busy(call.endpoint):
+            known = await self._ask(call, request.body, settings)
+        attempt = replace(attempt, latency_ms=int((time.monotonic() - started) * 1000), **known)
+        attempt = _charged(attempt, settings, len(request.body))
+        await self.endpoints.ended(call.endpoint, attempt.failure)
+        return attempt
 
     def read(self, entry: Entry, attempt: Attempt) -> Extraction:
         """The valid extraction in an attempt without a failure."""
@@ -111,40 +110,24 @@ class OpenAIModel:
         for client in self._clients.values():
             await client.close()
 
-    def _request(self, call: Call) -> Request:
-        key = (call.entry.version, call.alias, bool(call.feedback))
-        if key not in self._skeletons:
-            self._skeletons[key] = self._skeleton(call)
-        texts = (call.text, call.feedback) if call.feedback else (call.text,)
-        return Request(self._skeletons[key], tuple(_encoded(text) for text in texts))
+    async def _ask(self, call: Call, body: bytes, settings: EndpointSettings) -> dict[str, Any]:
+        """What the attempt should say of the call."""
+        try:
+            async with asyncio.timeout(settings.timeout_seconds):
+                status, answer = await self._send(call.endpoint, body, settings)
+            return {"status": status, **self._understand(call.entry, answer, settings)}
+        except _Failed as failed:
+            return {"failure": failed.reason, "complaints": failed.complaints, **failed.known}
+        except TimeoutError:
+            return {"failure": errors.ModelTimeout.reason, "is_unknown": True}
+        except asyncio.CancelledError:
+            if task := asyncio.current_task():
+                task.uncancel()
+            return {"failure": errors.CallCancelled.reason, "is_unknown": True}
 
-    def _skeleton(self, call: Call) -> bytes:
-        """The bytes of a request with marks for the texts: prepared once, then joined."""
-        settings = self.models[call.alias]
-        extraction = call.entry.workflow.extraction
-        messages = [
-            {"role": "system", "content": call.entry.instructions},
-            {"role": "user", "content": _TEXT_MARK},
-        ]
-        if call.feedback:
-            messages.append({"role": "user", "content": _FEEDBACK_MARK})
-        _, body = self._handler.prepare_request(
-            extraction,
-            {"model": settings.model, "messages": messages, "max_tokens": settings.max_output_tokens},
-        )
-        # instructor never sends `strict`, and its schema leaves optional fields out of `required`.
-        body["response_format"]["json_schema"] |= {
-            "strict": True,
-            "schema": to_strict_json_schema(extraction),
-        }
-        skeleton = _encoded(body)
-        for mark in (_TEXT_MARK, _FEEDBACK_MARK):
-            skeleton = skeleton.replace(_encoded(mark), b"\0")
-        return skeleton
-
-    def _client(self, alias: str, settings: ModelSettings) -> openai.AsyncOpenAI:
-        if alias not in self._clients:
-            self._clients[alias] = openai.AsyncOpenAI(
+    def _client(self, endpoint: str, settings: EndpointSettings) -> openai.AsyncOpenAI:
+        if endpoint not in self._clients:
+            self._clients[endpoint] = openai.AsyncOpenAI(
                 base_url=settings.base_url,
                 api_key=settings.api_key.get_secret_value() or None,
                 max_retries=0,
@@ -153,18 +136,13 @@ class OpenAIModel:
                     limits=httpx2.Limits(max_connections=None, max_keepalive_connections=None)
                 ),
             )
-        return self._clients[alias]
+        return self._clients[endpoint]
 
-    async def _send(self, alias: str, body: bytes, settings: ModelSettings) -> tuple[int, bytes]:
-        client = self._client(alias, settings)
+    async def _send(self, endpoint: str, body: bytes, settings: EndpointSettings) -> tuple[int, bytes]:
+        client = self._client(endpoint, settings)
         try:
             response = await client.post(
-                "/chat/completions",
-                cast_to=httpx2.Response,
-                content=body,
-                options={
-                    "headers": {"Content-Type": "application/json", "X-Stainless-Raw-Response": "stream"}
-                },
+                "/chat/completions", cast_to=httpx2.Response, content=body, options={"headers": _HEADERS}
             )
             try:
                 return response.status_code, await _read(response, settings.max_response_bytes)
@@ -173,12 +151,9 @@ class OpenAIModel:
         except openai.APIStatusError as error:
             raise _from_status(error) from error
         except (openai.APIError, httpx2.HTTPError, OSError) as error:
-            reason = errors.ModelUnavailable.reason
-            if isinstance(error, openai.APITimeoutError | httpx2.TimeoutException):
-                reason = errors.ModelTimeout.reason
-            raise _Failed(reason) from error
+            raise _from_connection(error) from error
 
-    def _understand(self, entry: Entry, body: bytes, settings: ModelSettings) -> dict[str, Any]:
+    def _understand(self, entry: Entry, body: bytes, settings: EndpointSettings) -> dict[str, Any]:
         """What the attempt should say of a 200: all that the provider told, and what is wrong with it."""
         try:
             completion = ChatCompletion.model_validate_json(body)
@@ -194,6 +169,7 @@ class OpenAIModel:
             "finish_reason": choice.finish_reason if choice else None,
             "usage": usage,
             "cost_micros": cost_micros(usage, settings.prices),
+            "is_unknown": completion.usage is None,
         }
         if choice is None:
             raise _Failed(errors.ModelUnavailable.reason, status=200, **known)
@@ -237,8 +213,20 @@ def _told(text: str | None) -> str | None:
     return None if text is None else clean(text, max_length=200)
 
 
-def _encoded(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+def _charged(attempt: Attempt, settings: EndpointSettings, request_bytes: int) -> Attempt:
+    """Where the provider may have charged without telling us, the worst case counts."""
+    if not attempt.is_unknown:
+        return attempt
+    limit = max_output_tokens(settings, larger=attempt.larger)
+    return replace(attempt, cost_micros=worst_case_micros(request_bytes, limit, settings.prices))
+
+
+def _from_connection(error: Exception) -> _Failed:
+    """A connection that was never made was never charged; one that broke may have been."""
+    is_timeout = isinstance(error, openai.APITimeoutError | httpx2.TimeoutException)
+    reason = errors.ModelTimeout.reason if is_timeout else errors.ModelUnavailable.reason
+    was_made = not isinstance(error.__cause__ or error, httpx2.ConnectError | httpx2.ConnectTimeout)
+    return _Failed(reason, is_unknown=was_made)
 
 
 def _from_status(error: openai.APIStatusError) -> _Failed:

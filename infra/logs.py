@@ -40,6 +40,7 @@ LogName = Literal[
     "lane.failed",
     "lease.lost",
     # The world: what is away, waits or comes back.
+    "breaker.opened",
     "store.unavailable",
     "partitions.paused",
     "partitions.resumed",

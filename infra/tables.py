@@ -131,6 +131,7 @@ class AttemptRow(SQLModel, table=True):
     step: int
     version: str
     alias: str
+    endpoint: str = ""
     model_asked: str
     model_answered: str | None = None
     response_id: str | None = None
@@ -150,6 +151,19 @@ class AttemptRow(SQLModel, table=True):
     output_tokens: int = Field(sa_type=BigInteger)
     cached_tokens: int = Field(sa_type=BigInteger)
     cost_micros: int | None = Field(default=None, sa_type=BigInteger)
+    larger: bool = False
+    is_unknown: bool = False
+
+
+class EndpointRow(SQLModel, table=True):
+    __tablename__ = "endpoint_state"
+
+    endpoint: str = Field(primary_key=True)
+    failures: int = 0
+    since: datetime | None = _time(default=None)
+    openings: int = 0
+    retry_at: datetime | None = _time(default=None)
+    reason: str | None = None
 
 
 class OutboxRow(SQLModel, table=True):
@@ -268,6 +282,7 @@ content = _table(ContentRow)
 work = _table(WorkRow)
 result = _table(ResultRow)
 attempt = _table(AttemptRow)
+endpoint_state = _table(EndpointRow)
 outbox = _table(OutboxRow)
 audit_record = _table(AuditRow)
 review = _table(ReviewRow)

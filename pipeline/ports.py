@@ -9,6 +9,7 @@ from uuid import UUID
 from pipeline.assemble import Call
 from pipeline.catalogue import Entry
 from pipeline.claim import Claimed, Release
+from pipeline.extract import Rung
 from schemas.changeset import Changeset, OutboxMessage
 from schemas.event import Received
 from schemas.extraction import Attempt, Extraction
@@ -40,7 +41,15 @@ class Placed:
 
 
 class Model(Protocol):
-    """A model behind aliases. `ask` never raises for a failed call: the attempt says what failed."""
+    """The models behind the aliases. `ask` never raises for a failed call: the attempt says what failed."""
+
+    def rungs(self, aliases: Sequence[str]) -> tuple[Rung, ...]:
+        """Per alias the endpoints that can be called now, the one with most room first."""
+        ...
+
+    async def admit(self, endpoint: str) -> bool:
+        """May it be called? False when its breaker is open and somebody else makes the probe."""
+        ...
 
     async def ask(self, call: Call) -> Attempt: ...
 

@@ -39,16 +39,19 @@ async def process(claimed: Claimed, entry: Entry, world: World) -> Changeset | R
         return _dead(claimed, entry, world, reason=error.reason, detail=str(error))
 
     attempts = list(claimed.attempts)
-    resumed = True
+    made = 0
     while True:
         # An answer to another version's prompt is no answer to this one's; it stays on record.
         history = [attempt for attempt in attempts if attempt.version == entry.version]
-        match next_step(history, entry.workflow.models, resumed=resumed, jitter=world.jitter()):
+        rungs = world.model.rungs(entry.workflow.models)
+        match next_step(history, rungs, made=made, jitter=world.jitter()):
             case Ask() as ask:
+                if not await world.model.admit(ask.endpoint):
+                    continue
                 attempt = await world.model.ask(assemble(claimed, entry, event, ask, step=len(attempts)))
                 await world.journal.journal(attempt, claimed.event)
                 attempts.append(attempt)
-                resumed = False
+                made += 1
             case Answered(attempt):
                 answer = Answer(world.model.read(entry, attempt), tuple(attempts))
                 decision = decide(entry, event, answer)

@@ -116,6 +116,8 @@ def _attempt(attempt: Attempt, event: Received) -> dict[str, Any]:
         "id": str(attempt.id),
         "step": attempt.step,
         "alias": attempt.alias,
+        "endpoint": attempt.endpoint,
+        "is_unknown": attempt.is_unknown,
         "model_asked": attempt.model_asked,
         "model_answered": attempt.model_answered,
         "response_id": attempt.response_id,

@@ -161,7 +161,7 @@ def _skip_what_is_there(kafka: KafkaSettings, group: str) -> None:
 
 def _script(port: int) -> None:
     body = json.dumps({"rules": [{"sha256": "*", "answer": _ANSWER}]}).encode()
-    request = urllib.request.Request(f"http://127.0.0.1:{port}/script", data=body, method="POST")  # noqa: S310
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/script", data=body, method="POST")
     with urllib.request.urlopen(request, timeout=10):  # noqa: S310 - our own process
         pass
 

@@ -5,10 +5,12 @@ Each method is one transaction. A write that is cancelled is still written whole
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from infra.database import Database, whole
-from infra.store import accept, commit, journal, lease, outbox
+from infra.store import accept, commit, endpoints, journal, lease, outbox
+from pipeline.breaker import Breaker
 from pipeline.claim import Claimed, Release
 from pipeline.ports import Admission, Placed, Written
 from schemas.changeset import Changeset, OutboxMessage, Scribe
@@ -58,6 +60,15 @@ class SqlStore:
 
     async def commit(self, changesets: Sequence[Changeset]) -> list[Written]:
         return await whole(commit.commit(self.database, changesets, scribe=self.scribe, shard=self.shard))
+
+    async def breakers(self) -> list[Breaker]:
+        return await endpoints.breakers(self.database)
+
+    async def probe(self, endpoint: str, *, now: datetime) -> Breaker | None:
+        return await endpoints.probe(self.database, endpoint, now=now)
+
+    async def note(self, endpoint: str, failure: str | None, *, probe: bool, now: datetime) -> Breaker:
+        return await endpoints.note(self.database, endpoint, failure, probe=probe, now=now)
 
     async def unpublished(self, *, limit: int) -> list[OutboxMessage]:
         return await outbox.unpublished(self.database, limit=limit)

@@ -1,0 +1,28 @@
+"""Endpoints: the breakers' rows, and what an attempt says of its endpoint."""
+
+import sqlalchemy as sa
+from alembic import op
+
+from infra.columns import UtcTime
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "endpoint_state",
+        sa.Column("endpoint", sa.String(), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("since", UtcTime(), nullable=True),
+        sa.Column("openings", sa.Integer(), nullable=False),
+        sa.Column("retry_at", UtcTime(), nullable=True),
+        sa.Column("reason", sa.String(), nullable=True),
+        sa.PrimaryKeyConstraint("endpoint"),
+    )
+    with op.batch_alter_table("attempt") as attempt:
+        attempt.add_column(sa.Column("endpoint", sa.String(), nullable=False, server_default=""))
+        attempt.add_column(sa.Column("larger", sa.Boolean(), nullable=False, server_default=sa.false()))
+        attempt.add_column(sa.Column("is_unknown", sa.Boolean(), nullable=False, server_default=sa.false()))
