@@ -1,4 +1,4 @@
-"""Penstock's processes, started by its command line: a role and its environment in; running ones, and their CPU, out.
+"""Penstock's processes, started by its command line: roles and an environment in, running processes out.
 
 Linux only: CPU time is read from /proc, summed over all that a process started.
 """
@@ -64,7 +64,7 @@ class Process:
 def serving(
     roles: Mapping[str, int], environment: Mapping[str, str], folder: Path
 ) -> Iterator[dict[str, Process]]:
-    """Run `penstock serve` in these roles, each with its port, logs in `folder`; all are stopped at the end."""
+    """Run `penstock serve` in these roles, each on its port, logs in `folder`; all end with the block."""
     running: dict[str, Process] = {}
     try:
         for role, port in roles.items():

@@ -1,4 +1,4 @@
-"""`python -m infra.bench.throughput`: events from topic to topic on the real services, how fast and at what CPU.
+"""`python -m infra.bench.throughput`: events from topic to topic on the real services, how fast, how dear.
 
 In: the services that the environment names (`. .local/env`); the labelled receipts. Out: for each latency of
 the simulated model, events per second from the first record produced to the last message published, and CPU
@@ -48,7 +48,7 @@ _ANSWER: Final = {"company": "Corner Books", "date": "2019-11-21", "address": "8
 _LEFT: Final = """
     SELECT (SELECT count(*) FROM event), (SELECT count(*) FROM work),
            (SELECT count(*) FROM outbox WHERE published_at IS NULL),
-           (SELECT count(*) FROM result WHERE outcome = 'succeeded')
+           (SELECT count(*) FROM result WHERE state = 'succeeded')
 """
 
 
@@ -190,8 +190,8 @@ def _wait(database: "psycopg.Connection[Any]", events: int, processes: Mapping[s
             return
         ended = [role for role, process in processes.items() if process.popen.poll() is not None]
         if ended or time.monotonic() > deadline:
-            told = f"of {events} events: accepted, in work, unpublished, succeeded: {row}; ended: {ended or 'none'}"
-            raise BenchError(f"the events do not come to their end; {told}")
+            told = f"{events} events sent; accepted, in work, unpublished, succeeded: {row}"
+            raise BenchError(f"they do not come to their end: {told}; processes that ended: {ended}")
         time.sleep(0.1)
 
 
@@ -212,11 +212,11 @@ def _report(
         f"\nmodel latency {latency_ms} ms: {rate:.0f} events/s ({figures.events} in {figures.seconds:.1f} s)"
     )
     _tell("  CPU ms per event: " + ", ".join(f"{role} {ms:.2f}" for role, ms in figures.cpu_ms.items()))
-    loops = (
-        f"{name} {wall:.3f} s (CPU {cpu:.3f} s)"
-        for name, (wall, cpu) in (("before", before), ("after", after))
-    )
-    _tell(f"  calibration loop: {', '.join(loops)}")
+    for name, (wall, cpu) in (("before", before), ("after", after)):
+        share = 100 * cpu / wall
+        _tell(
+            f"  calibration loop {name}: {cpu:.3f} s of CPU in {wall:.3f} s, so {share:.0f} % of a core was ours"
+        )
 
 
 def _tell(line: str) -> None:

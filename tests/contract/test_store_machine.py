@@ -263,5 +263,5 @@ def test_an_event_is_in_one_place_at_a_time_whatever_is_done(shelf_sqlite: Shelf
 
     run_state_machine_as_test(
         Fresh,
-        settings=settings(max_examples=25, stateful_step_count=25, deadline=None),
+        settings=settings(max_examples=15, stateful_step_count=30, deadline=None),
     )

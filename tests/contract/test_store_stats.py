@@ -181,7 +181,7 @@ async def auditor(database: Database, seen: list[Balance]) -> AsyncIterator[None
 
 async def work(store: SqlStore, chance: random.Random) -> None:
     """What many processes do to one database, in any order."""
-    for _ in range(12):
+    for _ in range(8):
         await store.accept([note(chance.randrange(60)) for _ in range(6)])
         await store.commit([dead_on_arrival(note(chance.randrange(40, 100)))])
         claims = await store.claim(LANE, limit=chance.randrange(1, 6))

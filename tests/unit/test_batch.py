@@ -64,7 +64,7 @@ async def test_a_single_item_waits_no_longer_than_the_linger() -> None:
 
 async def test_items_that_come_while_others_linger_go_with_them() -> None:
     writer = Writer()
-    slow = batcher(writer, linger_seconds=0.1)
+    slow = batcher(writer, linger_seconds=0.5)
 
     first = asyncio.create_task(slow.submit(1))
     await asyncio.sleep(0.02)
