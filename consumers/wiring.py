@@ -36,7 +36,7 @@ from pipeline.ports import Model
 from pipeline.process import World
 from pipeline.trail import noted
 from schemas.changeset import Actor, Scribe
-from schemas.extraction import Attempt, Extraction
+from schemas.extraction import Attempt, Reading
 
 if TYPE_CHECKING:
     from infra.llm import OpenAIModel
@@ -172,7 +172,7 @@ class Observed:
         sentry.record_attempt(attempt)
         return attempt
 
-    def read(self, entry: Entry, attempt: Attempt) -> Extraction:
+    def read(self, entry: Entry, attempt: Attempt) -> Reading:
         return self.model.read(entry, attempt)
 
 

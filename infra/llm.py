@@ -28,8 +28,9 @@ from pipeline.assemble import Call
 from pipeline.catalogue import Entry
 from pipeline.extract import Rung
 from pipeline.spend import cost_micros, worst_case_micros
+from pipeline.wire import unwrap, wire_model
 from schemas.event import derived_id
-from schemas.extraction import Attempt, Extraction, Usage
+from schemas.extraction import Attempt, Extraction, Reading, Usage
 from schemas.text import clean
 
 #: With the second one the client hands the response over unread, so that its size can be capped.
@@ -102,8 +103,8 @@ class OpenAIModel:
         await self.endpoints.ended(call.endpoint, attempt.failure)
         return attempt
 
-    def read(self, entry: Entry, attempt: Attempt) -> Extraction:
-        """The valid extraction in an attempt without a failure."""
+    def read(self, entry: Entry, attempt: Attempt) -> Reading:
+        """The answer in an attempt without a failure."""
         return self._parse(entry, ChatCompletion.model_validate_json(attempt.response))
 
     async def close(self) -> None:
@@ -186,11 +187,10 @@ class OpenAIModel:
             raise _Failed(reason, _complaints(error), status=200, **known) from error
         return known
 
-    def _parse(self, entry: Entry, completion: ChatCompletion) -> Extraction:
-        parsed: Extraction = self._handler.parse_response(
-            completion, response_model=entry.workflow.extraction, strict=False
-        )
-        return parsed
+    def _parse(self, entry: Entry, completion: ChatCompletion) -> Reading:
+        extraction: type[Extraction] = entry.workflow.extraction
+        wire = self._handler.parse_response(completion, response_model=wire_model(extraction), strict=False)
+        return Reading(*unwrap(extraction, wire))
 
 
 async def _read(response: httpx2.Response, limit: int) -> bytes:

@@ -13,7 +13,8 @@ from openai.lib._pydantic import to_strict_json_schema
 
 from infra.settings import EndpointSettings
 from pipeline.assemble import Call
-from schemas.extraction import Request
+from pipeline.wire import wire_model
+from schemas.extraction import Extraction, Request
 
 #: Stand in for a text while the request is prepared; json.dumps leaves them as they are.
 _TEXT_MARK: Final = "penstock-text-6c1f0a"
@@ -40,7 +41,8 @@ class Requests:
 
     def _skeleton(self, call: Call, settings: EndpointSettings) -> bytes:
         """The body with a NUL byte for each text."""
-        extraction = call.entry.workflow.extraction
+        declared: type[Extraction] = call.entry.workflow.extraction
+        extraction = wire_model(declared)
         messages = [
             {"role": "system", "content": call.entry.instructions},
             {"role": "user", "content": _TEXT_MARK},

@@ -116,6 +116,7 @@ class ResultRow(SQLModel, table=True):
     supersedes: int | None = None
     reasons: list[str] = _json()
     data: dict[str, Any] | None = _json(default=None)
+    evidence: dict[str, Any] | None = _json(default=None)
     model: str | None = None
     cost_micros: int | None = Field(default=None, sa_type=BigInteger)
     decided_at: datetime = _time()

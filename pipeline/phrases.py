@@ -133,7 +133,7 @@ _SIGNS: Final = (
     _sign("html", "hidden|display|font-size|visibility",
           r"<\w{1,10}[^>]{0,200} hidden\b|display ?: ?none|visibility ?: ?hidden|font-size ?: ?0(?![.\d])"),
     # Another voice, another document
-    _sign("chat_template", "<|", r"<\|[a-z_]{2,30}\|>"),
+    _sign("chat_template", "<", r"<\|[a-z_]{2,30}\|>"),
     _sign("chat_template", "inst]|sys>>|role", r"\[/?inst\]|<</?sys>>|\\?[\"']role\\?[\"'] ?: ?\\?[\"'](?:system|assistant|developer|tool)"),
     _sign("chat_template", "system|assistant|instruction|user_data|untrusted",
           r"</?(?:system|assistant|instructions?|system_prompt|user_data|untrusted\w{0,12})>|\[system\]"

@@ -12,7 +12,7 @@ from pipeline.claim import Claimed, Release
 from pipeline.extract import Rung
 from schemas.changeset import Changeset, OutboxMessage
 from schemas.event import Received
-from schemas.extraction import Attempt, Extraction
+from schemas.extraction import Attempt, Reading
 
 
 class Admission(Enum):
@@ -53,8 +53,8 @@ class Model(Protocol):
 
     async def ask(self, call: Call) -> Attempt: ...
 
-    def read(self, entry: Entry, attempt: Attempt) -> Extraction:
-        """The valid extraction in an attempt without a failure."""
+    def read(self, entry: Entry, attempt: Attempt) -> Reading:
+        """The answer in an attempt without a failure."""
         ...
 
 

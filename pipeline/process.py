@@ -1,10 +1,12 @@
 """The whole story of one event between claim and commit, top to bottom."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from uuid import UUID
 
 from pipeline.assemble import assemble
+from pipeline.assess import Assessment, assess
 from pipeline.catalogue import Entry
 from pipeline.claim import Claimed, Release
 from pipeline.decide import decide
@@ -15,7 +17,8 @@ from pipeline.receive import stored
 from pipeline.record import decided, given_up
 from pipeline.retry import MAX_CRASHES, MAX_FAULTS, backoff
 from schemas.changeset import Changeset, Scribe
-from schemas.extraction import Answer
+from schemas.event import Event
+from schemas.extraction import Answer, Attempt
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,28 +41,84 @@ async def process(claimed: Claimed, entry: Entry, world: World) -> Changeset | R
     except InvalidEvent as error:  # the schema is stricter than when the event was accepted
         return _dead(claimed, entry, world, reason=error.reason, detail=str(error))
 
-    attempts = list(claimed.attempts)
-    made = 0
+    work = Case(claimed, entry, event, list(claimed.attempts))
     while True:
-        # An answer to another version's prompt is no answer to this one's; it stays on record.
-        history = [attempt for attempt in attempts if attempt.version == entry.version]
         rungs = world.model.rungs(entry.workflow.models)
-        match next_step(history, rungs, made=made, jitter=world.jitter()):
+        match next_step(work.history(world), rungs, made=work.made, jitter=world.jitter()):
             case Ask() as ask:
-                if not await world.model.admit(ask.endpoint):
-                    continue
-                attempt = await world.model.ask(assemble(claimed, entry, event, ask, step=len(attempts)))
-                await world.journal.journal(attempt, claimed.event)
-                attempts.append(attempt)
-                made += 1
+                await _ask(work, ask, world)
             case Answered(attempt):
-                answer = Answer(world.model.read(entry, attempt), tuple(attempts))
-                decision = decide(entry, event, answer)
-                return decided(claimed, entry, decision, answer, now=world.clock(), scribe=world.scribe)
+                return _decided(work, attempt, world)
             case Wait(delay, reason):
                 return Release(claimed, delay, reason)
             case GiveUp() as end:
-                return given_up(claimed, entry, end, attempts, now=world.clock(), scribe=world.scribe)
+                return _given_up(work, end, world)
+
+
+@dataclass
+class Case:
+    """One event while it is worked on: its attempts, and what each answer among them is worth."""
+
+    claimed: Claimed
+    entry: Entry
+    event: Event
+    attempts: list[Attempt]
+    made: int = 0
+    judged: dict[UUID, Assessment] = field(default_factory=dict)
+
+    def history(self, world: World) -> list[Attempt]:
+        """The attempts as the ladder sees them.
+
+        An answer to another version's prompt is no answer to this one's; it stays on record. An answer
+        that is not good enough is a failure.
+        """
+        return [
+            attempt if attempt.failure else self.judge(attempt, world).of(attempt)
+            for attempt in self.attempts
+            if attempt.version == self.entry.version
+        ]
+
+    def judge(self, attempt: Attempt, world: World) -> Assessment:
+        """What the answer in `attempt` is worth."""
+        if attempt.id not in self.judged:
+            self.judged[attempt.id] = assess(
+                self.entry,
+                self.event,
+                world.model.read(self.entry, attempt),
+                text=self.entry.workflow.text(self.event),
+                received_at=self.claimed.accepted_at,
+            )
+        return self.judged[attempt.id]
+
+
+async def _ask(case: Case, ask: Ask, world: World) -> None:
+    if not await world.model.admit(ask.endpoint):
+        return  # somebody else probes it; the next look at the rungs knows
+    call = assemble(case.claimed, case.entry, case.event, ask, step=len(case.attempts))
+    attempt = await world.model.ask(call)
+    await world.journal.journal(attempt, case.claimed.event)
+    case.attempts.append(attempt)
+    case.made += 1
+
+
+def _decided(case: Case, attempt: Attempt, world: World) -> Changeset:
+    found = case.judge(attempt, world)
+    answer = Answer(found.value, tuple(case.attempts), found.evidence)
+    decision = decide(case.entry, case.event, answer)
+    return decided(case.claimed, case.entry, decision, answer, now=world.clock(), scribe=world.scribe)
+
+
+def _given_up(case: Case, end: GiveUp, world: World) -> Changeset:
+    doubted = next((case.judged[a.id] for a in reversed(case.attempts) if a.id in case.judged), None)
+    return given_up(
+        case.claimed,
+        case.entry,
+        end,
+        case.attempts,
+        now=world.clock(),
+        scribe=world.scribe,
+        doubted=doubted,
+    )
 
 
 def after_fault(claimed: Claimed, entry: Entry, error: Exception, world: World) -> Changeset | Release:

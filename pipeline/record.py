@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from pipeline import publish, trail
+from pipeline.assess import Assessment
 from pipeline.catalogue import Entry
 from pipeline.claim import Claimed
 from pipeline.errors import MessageTooLarge, PermanentError, PipelineError, Unstorable
@@ -23,6 +24,7 @@ from schemas.changeset import (
 )
 from schemas.decision import Decision, Outcome
 from schemas.event import Received, derived_id
+from schemas.evidence import EvidenceMap, Grounding
 from schemas.extraction import Answer, Attempt, Extraction
 from schemas.messages import ResultMessage
 
@@ -47,6 +49,7 @@ def decided(
         reasons=decision.reasons,
         decided_at=now,
         data=answer.value.model_dump(mode="json"),
+        evidence=_evidence(answer.evidence),
         model=answer.model,
         cost_micros=cost_of(answer.attempts),
         supersedes=claimed.revision - 1 or None,
@@ -71,12 +74,19 @@ def given_up(
     now: datetime,
     scribe: Scribe,
     detail: str | None = None,
+    doubted: Assessment | None = None,
 ) -> Changeset:
-    """The machine found no answer: a person decides, or the event is dead."""
-    reason = detail or _sentence(end.reason)
+    """The machine found no answer that is good enough: a person decides, or the event is dead.
+
+    `doubted` is the last answer that fits the schema, with what is wrong with it: the reviewer's draft.
+    """
+    reasons = (detail or _sentence(end.reason), *(doubted.complaints if doubted else ()))
     outcome = Outcome.DEAD if end.dead else Outcome.NEEDS_REVIEW
-    result = _without_data(claimed.event, claimed.revision, entry, outcome, (reason,), now=now)
+    result = _without_data(claimed.event, claimed.revision, entry, outcome, reasons, now=now)
     result = replace(result, cost_micros=cost_of(attempts))
+    if doubted is not None:
+        data = doubted.value.model_dump(mode="json")
+        result = replace(result, data=data, evidence=_evidence(doubted.evidence))
     record = trail.decision(result, claimed.event, attempts, code=end.reason, scribe=scribe)
     guard = ClaimToken(claimed.token)
     return _changeset(result, claimed.event, guard, record, (), code=end.reason, scribe=scribe)
@@ -93,7 +103,7 @@ def dead_at_the_door(
 
 def bury(changeset: Changeset, error: PermanentError, *, scribe: Scribe) -> Changeset:
     """The same event, dead: for a changeset that cannot be written or published."""
-    result = replace(changeset.result, state=Outcome.DEAD, reasons=(str(error),), data=None)
+    result = replace(changeset.result, state=Outcome.DEAD, reasons=(str(error),), data=None, evidence=None)
     record = trail.decision(result, changeset.event, (), code=error.reason, scribe=scribe)
     return _changeset(result, changeset.event, changeset.guard, record, (), code=error.reason, scribe=scribe)
 
@@ -105,6 +115,15 @@ def flaw(changeset: Changeset, *, max_message_bytes: int) -> PermanentError | No
     if "\0" in "".join(_texts(changeset.result.data)):
         return Unstorable("the result holds a NUL character")
     return None
+
+
+def _evidence(found: EvidenceMap) -> dict[str, Any] | None:
+    """What each value rests on, as JSON: places in the text, never the text."""
+    return {path: _grounding(found[path]) for path in found} or None
+
+
+def _grounding(one: Grounding) -> dict[str, Any]:
+    return {"verdict": one.verdict.value, "start": one.start, "end": one.end, "score": one.score}
 
 
 def cost_of(attempts: Sequence[Attempt]) -> int | None:

@@ -29,5 +29,5 @@ def cost_micros(usage: Usage, prices: Prices | None) -> int | None:
 
 
 def worst_case_micros(request_bytes: int, max_output_tokens: int, prices: Prices | None) -> int:
-    """The most that a call can cost: no tokenizer makes more tokens than there are bytes; 0 without prices."""
+    """The most that a call can cost: no tokenizer makes more tokens than bytes; 0 without prices."""
     return cost_micros(Usage(request_bytes, max_output_tokens), prices) or 0

@@ -28,6 +28,7 @@ def decision(
         },
         "output": output,
         "model": result.model,
+        "evidence": result.evidence,
         "attempts": [_attempt(attempt, event) for attempt in attempts],
         "reasons": list(result.reasons),
     }

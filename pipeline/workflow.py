@@ -5,10 +5,12 @@ import re
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Generic, NoReturn, TypeVar
 
 from pipeline.bounds import unbounded
 from pipeline.errors import InvalidWorkflowError
+from pipeline.marks import flaws
 from schemas.decision import Decision
 from schemas.event import Event
 from schemas.extraction import Answer, Extraction
@@ -36,7 +38,9 @@ class Workflow(Generic[E, X]):
     """One workflow: which events it consumes, what it extracts, who decides, where results go.
 
     `text` gives the part of an event that the model reads; `models` are aliases from cheap to
-    strong, which settings map to endpoints; `ordered` works on events of one key one at a time.
+    strong, which settings map to endpoints; `checks` take (event, value, received at) and return a
+    complaint or None: a failed one is fed to the one re-ask, then to review. `ordered` works on
+    events of one key one at a time.
     Raises InvalidWorkflowError, which names the file, the field and the cure.
     """
 
@@ -49,6 +53,7 @@ class Workflow(Generic[E, X]):
     prompt: str | PromptFile
     models: tuple[str, ...]
     policy: Callable[[E, Answer[X]], Decision]
+    checks: tuple[Callable[[E, X, datetime], str | None], ...] = ()
     ordered: bool = False
 
     @property
@@ -92,6 +97,8 @@ class Workflow(Generic[E, X]):
                 self._refuse(field, f"{schema!r} is no {base.__name__}", f"Derive it from {base.__name__}.")
             for path, problem, cure in unbounded(schema):
                 self._refuse(f"{schema.__name__}.{path}", problem, cure)
+        for path, problem, cure in flaws(self.extraction):
+            self._refuse(f"{self.extraction.__name__}.{path}", problem, cure)
         if not self.extraction.model_fields:
             self._refuse("extraction", "has no field", "Declare what the model has to find.")
 

@@ -2,12 +2,14 @@
 
 from schemas.decision import Decision, accept, reject, review
 from schemas.event import Event, Text
+from schemas.evidence import Evidence
 from schemas.extraction import Answer, Extraction, Money
 
 __all__ = [
     "Answer",
     "Decision",
     "Event",
+    "Evidence",
     "Extraction",
     "Money",
     "Text",

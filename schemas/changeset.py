@@ -74,7 +74,10 @@ class ReviewItem:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One revision of what an event came to. `data` is the extraction as JSON, None without one."""
+    """One revision of what an event came to. `data` is the extraction as JSON, None without one.
+
+    `evidence` says by path (`amount`, `parties[0]`) what each value rests on: verdict, start, end, score.
+    """
 
     id: UUID
     event_id: UUID
@@ -86,6 +89,7 @@ class Result:
     decided_at: datetime
     supersedes: int | None = None
     data: Mapping[str, Any] | None = None
+    evidence: Mapping[str, Any] | None = None
     model: str | None = None
     cost_micros: int | None = None
 

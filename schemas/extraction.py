@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -18,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from schemas.evidence import EvidenceMap
 from schemas.text import refuse_unclean
 
 
@@ -149,6 +150,14 @@ class Attempt:
     is_unknown: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a model answered, taken apart: the value, and its quotes by path (`amount`, `parties[0]`)."""
+
+    value: Extraction
+    quotes: Mapping[str, str] = field(default_factory=dict)
+
+
 X_co = TypeVar("X_co", bound=Extraction, covariant=True)
 
 
@@ -158,6 +167,7 @@ class Answer(Generic[X_co]):
 
     value: X_co
     attempts: tuple[Attempt, ...]
+    evidence: EvidenceMap = field(default_factory=EvidenceMap)
 
     @property
     def model(self) -> str:

@@ -1,7 +1,8 @@
-"""Endpoints: the breakers' rows, and what an attempt says of its endpoint."""
+"""Endpoints and evidence: the breakers' rows, an attempt's endpoint, what each value of a result rests on."""
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects.postgresql import JSONB
 
 from infra.columns import UtcTime
 
@@ -9,6 +10,8 @@ revision = "0002"
 down_revision = "0001"
 branch_labels = None
 depends_on = None
+
+JSON = sa.JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 
 
 def upgrade() -> None:
@@ -26,3 +29,5 @@ def upgrade() -> None:
         attempt.add_column(sa.Column("endpoint", sa.String(), nullable=False, server_default=""))
         attempt.add_column(sa.Column("larger", sa.Boolean(), nullable=False, server_default=sa.false()))
         attempt.add_column(sa.Column("is_unknown", sa.Boolean(), nullable=False, server_default=sa.false()))
+    with op.batch_alter_table("result") as result:
+        result.add_column(sa.Column("evidence", JSON, nullable=True))

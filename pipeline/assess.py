@@ -1,0 +1,53 @@
+"""An answer that fits its schema in, what it is worth out: grounded or not, and what the checks say.
+
+Deterministic in event, version and attempt: an answer taken from the journal is judged alike.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from pipeline.catalogue import Entry
+from pipeline.errors import CheckFailed, Ungrounded
+from pipeline.ground import ground, ungrounded
+from schemas.event import Event
+from schemas.evidence import EvidenceMap, Grounding, Verdict
+from schemas.extraction import Attempt, Extraction, Reading
+from schemas.text import clean
+
+#: A complaint goes into the re-ask and to the reviewer; one that quotes the event stays short.
+MAX_COMPLAINT_LENGTH = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """The value with ungrounded optional fields made null, its evidence, and what is wrong with it."""
+
+    value: Extraction
+    evidence: EvidenceMap
+    failure: str | None = None
+    complaints: tuple[str, ...] = ()
+
+    def of(self, attempt: Attempt) -> Attempt:
+        """The attempt as the ladder sees it: one whose answer is not good enough failed."""
+        return replace(attempt, failure=self.failure, complaints=self.complaints)
+
+
+def assess(entry: Entry, event: Event, reading: Reading, *, text: str, received_at: datetime) -> Assessment:
+    """Judge a reading: first the workflow's checks, which a re-ask may mend, then its grounding."""
+    value, evidence = ground(reading.value, reading.quotes, text=text)
+    complaints = tuple(
+        clean(complaint, max_length=MAX_COMPLAINT_LENGTH)
+        for check in entry.workflow.checks
+        if (complaint := check(event, value, received_at)) is not None
+    )
+    if complaints:
+        return Assessment(value, evidence, CheckFailed.reason, complaints)
+    if doubtful := ungrounded(entry.workflow.extraction, evidence):
+        return Assessment(value, evidence, Ungrounded.reason, tuple(map(_said, doubtful)))
+    return Assessment(value, evidence)
+
+
+def _said(grounding: Grounding) -> str:
+    if grounding.verdict is Verdict.CONTRADICTED:
+        return f"{grounding.path}: the quoted passage does not say this value"
+    return f"{grounding.path}: the quote is not in the text"
