@@ -45,14 +45,15 @@ _ORDINALS: Final[Mapping[str, int]] = {
 }
 
 _YEAR: Final = r"(?P<year>\d{4}|'?\d{2})(?!\d)"
+#: Matched at every place, because "REG 2- 24/06/2018" holds a date that begins within what looks like one.
 _NUMERIC: Final = tuple(
-    re.compile(pattern)
+    re.compile(rf"(?<!\d)(?={pattern})")
     for pattern in (
-        r"(?<!\d)(?P<year>\d{4}) ?[-/.年] ?(?P<month>\d{1,2}) ?[-/.月] ?(?P<day>\d{1,2})(?!\d)",
-        r"(?<!\d)(?P<year>\d{4})(?P<month>\d{2})(?P<day>\d{2})(?!\d)",
-        r"(?<!\d)(?P<year>[4-9]\d)[-/.](?P<month>\d{1,2})[-/.](?P<day>\d{1,2})(?!\d)",
-        rf"(?<!\d)(?P<one>\d{{1,2}}) ?[-/.,] ?(?P<other>\d{{1,2}}) ?[-/.,] ?{_YEAR}",
-        r"(?<!\d)(?P<one>\d{1,2}) (?P<other>\d{1,2}) (?P<year>\d{4})(?!\d)",
+        r"(?P<year>\d{4}) ?[-/.年] ?(?P<month>\d{1,2}) ?[-/.月] ?(?P<day>\d{1,2})(?!\d)",
+        r"(?P<year>\d{4})(?P<month>\d{2})(?P<day>\d{2})(?!\d)",
+        r"(?P<year>[4-9]\d)[-/.](?P<month>\d{1,2})[-/.](?P<day>\d{1,2})(?!\d)",
+        rf"(?P<one>\d{{1,2}}) ?(?P<mark>[-/.,]) ?(?P<other>\d{{1,2}}) ?(?P=mark) ?{_YEAR}",
+        r"(?P<one>\d{1,2}) (?P<other>\d{1,2}) (?P<year>\d{4})(?!\d)",
     )
 )
 

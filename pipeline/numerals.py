@@ -52,6 +52,18 @@ NUMBER_WORDS: Final[Mapping[str, str]] = {
     for word in words.split()
 }
 
+#: Units of time in the same languages; "an" is left out, it is a word of English.
+UNIT_WORDS: Final[Mapping[str, str]] = {
+    word: unit
+    for unit, words in (
+        ("day", "days tag tage tagen jour jours dia dias"),
+        ("week", "weeks woche wochen semaine semaines semana semanas"),
+        ("month", "months monat monate monaten mois mes meses"),
+        ("year", "years jahr jahre jahren annee annees ans ano anos"),
+    )
+    for word in words.split()
+}
+
 
 def numbers(stretch: str, *, money: bool = False) -> set[Decimal]:
     """What `stretch` may say; in an amount of `money`, 1.234 is a thousand, never one and a quarter."""

@@ -33,9 +33,12 @@ _BINARY: Final = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\ufffd\ud800-\udfff]")
 _INVISIBLE: Final = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 #: Between two letters of the Latin script nobody needs them; emoji and other scripts do.
 _HIDING: Final = re.compile("(?<=[A-Za-z])[\u200b-\u200d\u2060\ufeff]+(?=[A-Za-z])|[\u202d\u202e]")
+_HIDERS: Final = frozenset("\u200b\u200c\u200d\u2060\ufeff\u202d\u202e")
 _TAG: Final = re.compile("[\U000e0020-\U000e007e]")
 #: The flags of England, Scotland and Wales are spelled with tag characters.
 _TAGGED_FLAG: Final = re.compile("\U0001f3f4[\U000e0020-\U000e007e]{1,8}\U000e007f")
+#: Up to so many distinct characters, replacing one after the other beats `str.translate`.
+_MANY: Final = 24
 _COMBINING: Final = re.compile("[\u0300-\u036f]")
 
 #: Cyrillic and Greek letters that look like Latin ones, in the order of the letters that they look like.
@@ -89,45 +92,60 @@ def token_bound(text: str) -> int:
 
 
 def _signs(text: str, fields: Collection[str]) -> Iterator[str]:
-    if not text.isascii():
-        if _HIDING.search(text) or _TAG.search(_TAGGED_FLAG.sub("", text)):
-            yield "invisible_characters"
-        if _MIXED.search(text):
-            yield "mixed_scripts"
-    folded = _folded(text)
+    odd = _odd(text)
+    if not odd.isdisjoint(_HIDERS) and _HIDING.search(text):
+        yield "invisible_characters"
+    tags = _TAG.findall(_TAGGED_FLAG.sub("", text)) if any(sign > "\U000dffff" for sign in odd) else []
+    if tags:
+        yield "invisible_characters"
+    if not odd.isdisjoint(_LOOKALIKE) and _MIXED.search(text):
+        yield "mixed_scripts"
+    folded = _folded(text, odd)
     yield from phrases(folded, fields=fields)
-    if any(_tells(inner, fields) for inner in _unveiled(text, folded)):
-        yield "disguised"
+    hidden = "".join(chr(ord(sign) - 0xE0000) for sign in tags)
+    for inner in (hidden, *_unveiled(text, folded)):
+        if next(phrases(_folded(inner, _odd(inner)), fields=fields), None):
+            yield "disguised"
 
 
-def _tells(inner: str, fields: Collection[str]) -> bool:
-    return next(phrases(_folded(inner), fields=fields), None) is not None
+def _odd(text: str) -> frozenset[str]:
+    """The distinct characters that are not ASCII: few in most texts, which makes them cheap to look at."""
+    return frozenset() if text.isascii() else frozenset(sign for sign in set(text) if sign > "\x7f")
 
 
-def _folded(text: str) -> str:
+def _folded(text: str, odd: frozenset[str]) -> str:
     """Lower case, no diacritics, no invisible characters, Latin for what looks Latin, single blanks."""
-    if not text.isascii():
-        text = unicodedata.normalize("NFKD", _INVISIBLE.sub("", text).translate(_LATIN))
-        text = _COMBINING.sub("", text)
+    if len(odd) > _MANY:
+        text = text.translate({ord(sign): _plain(sign) for sign in odd})
+    else:
+        for sign in odd:
+            text = text.replace(sign, _plain(sign))
     return " ".join(text.lower().split())
+
+
+def _plain(sign: str) -> str:
+    if _INVISIBLE.match(sign):
+        return ""
+    return _COMBINING.sub("", unicodedata.normalize("NFKD", sign.translate(_LATIN)))
 
 
 def _unveiled(text: str, folded: str) -> Iterator[str]:
     """What the text says with each disguise taken off; nothing where there is none."""
     yield from _blobs(text, _DEPTH)
-    tags = "".join(chr(ord(sign) - 0xE0000) for sign in _TAG.findall(text))
-    if tags:
-        yield tags
-    if _PERCENT.search(text) or _ENTITY.search(text):
+    if ("%" in text and _PERCENT.search(text)) or ("&" in text and _ENTITY.search(text)):
         yield unquote(html.unescape(text))
-    if _GLUE.search(folded):
+    if "+" in folded and _GLUE.search(folded):
         yield _GLUE.sub("", folded)
     if _WIDE.search(text):
-        yield _APART.sub(lambda run: re.sub(r"(\w)[ .*_-]", r"\1", run[0]), text)
+        yield "\n".join(_closed_up(line) for line in text.split("\n") if _WIDE.search(line))
     if any(word in folded for word in _BACKWARDS):
         yield folded[::-1]
     if any(word in folded for word in _ROT13):
         yield codecs.decode(folded, "rot13")
+
+
+def _closed_up(line: str) -> str:
+    return _APART.sub(lambda run: re.sub(r"(\w)[ .*_-]", r"\1", run[0]), line)
 
 
 def _blobs(text: str, depth: int) -> Iterator[str]:

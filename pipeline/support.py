@@ -9,14 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from enum import Enum
-from functools import lru_cache
 from typing import Any, Final
 
 from rapidfuzz import fuzz
 
 from pipeline.dates import dates
 from pipeline.marks import Kind
-from pipeline.numerals import NUMBER_WORDS, numbers
+from pipeline.numerals import NUMBER_WORDS, UNIT_WORDS, numbers
 
 #: A name may differ from the text by what a scanner misreads or an author mends, no more.
 MIN_NAME_SCORE: Final = 90
@@ -28,6 +27,7 @@ _MIN_FUZZY_WORD: Final = 4
 #: Scripts without blanks between words: each character counts as one.
 _UNSPACED: Final = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff"
 _TOKEN: Final = re.compile(f"[{_UNSPACED}]|[^\\W_{_UNSPACED}]+")
+_SAID: Final[Mapping[str, str]] = {**NUMBER_WORDS, **UNIT_WORDS}
 _MARKS: Final = re.compile("[\u0300-\u036f]")
 _ENDINGS: Final = re.compile(r"(?<=...)(?:ies|ied|ing|ed|es|s|y|e)$")
 
@@ -116,14 +116,13 @@ def _same_word(one: str, other: str) -> bool:
     return fuzz.ratio(one, other) >= MIN_WORD_SCORE
 
 
-@lru_cache(maxsize=256)
 def _tokens(text: str) -> tuple[str, ...]:
-    """The words of `text` without case and accents; small numbers in digits, "&" as "and"."""
+    """The words of `text` without case and accents; small numbers as digits, units of time in English."""
     folded = unicodedata.normalize("NFKD", text.replace("&", " and ")).casefold()
     folded = folded.replace("\u00ad", "")
     if not folded.isascii():
         folded = unicodedata.normalize("NFC", _MARKS.sub("", folded))
-    return tuple(NUMBER_WORDS.get(token, token) for token in _TOKEN.findall(folded))
+    return tuple(_SAID.get(token, token) for token in _TOKEN.findall(folded))
 
 
 def _stem(word: str) -> str:

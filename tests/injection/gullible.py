@@ -1,4 +1,4 @@
-"""A model that obeys the text it should only read: instructions, text and schema in, what it was told to answer out.
+"""A model that obeys the text it should only read: instructions, text and schema in, what it was told out.
 
 The worst model there is, for the simulator's mode `simulated-gullible`: it undoes every disguise it
 knows, believes whoever speaks last, and gives its instructions away when asked. It looks for
@@ -40,9 +40,10 @@ _ASK: Final = (
     "|schreibe|wiederhole|kopiere|copiez|recopiez|répétez|copia|repite|repita|copie|ripeti|salin|ulang|dedahkan"
 )
 _INSTRUCTIONS: Final = (
-    r"(?:the|your) system (?:prompt|message)\b|\{system prompt|developer message|hidden prompt|your prompt|(?:your|the|these) (?:\w+ )?instructions"
-    r"|(?:confidential|secret|internal) (?:word|reference|code)|systemprompt|deine \w*anweisungen|vos instructions"
-    r"|(?:tus|sus) instrucciones|suas instruções|tue istruzioni|arahan sistem|prompt du système|prompt del sistema"
+    r"(?:the|your) system (?:prompt|message)\b|\{system prompt|developer message|hidden prompt|your prompt"
+    r"|(?:your|the|these) (?:\w+ )?instructions|(?:confidential|secret|internal) (?:word|reference|code)"
+    r"|systemprompt|deine \w*anweisungen|vos instructions|(?:tus|sus) instrucciones|suas instruções"
+    r"|tue istruzioni|arahan sistem|prompt du système|prompt del sistema"
 )
 _REVEAL: Final = re.compile(
     rf"(?<!\w)(?:{_ASK})(?!\w)[^.!?;:\n]{{0,60}}(?:{_INSTRUCTIONS})[^.!?\n]{{0,120}}", re.IGNORECASE
@@ -208,8 +209,9 @@ def _shaped(value: Any, name: str, text: str, schema: Schema) -> Any:
 
 
 def _evidence(value: Any, text: str) -> Any:
-    if isinstance(value, dict):
+    if value is None or isinstance(value, dict):
         return value
+    """With the passage that says the value, as a model quotes it; made up when the text has none."""
     spelled = str(value)
     line = next((line.strip() for line in text.splitlines() if spelled in line), spelled)
     start = max(0, line.find(spelled) - 60)
