@@ -214,9 +214,7 @@ def _report(
     _tell("  CPU ms per event: " + ", ".join(f"{role} {ms:.2f}" for role, ms in figures.cpu_ms.items()))
     for name, (wall, cpu) in (("before", before), ("after", after)):
         share = 100 * cpu / wall
-        _tell(
-            f"  calibration loop {name}: {cpu:.3f} s of CPU in {wall:.3f} s, so {share:.0f} % of a core was ours"
-        )
+        _tell(f"  calibration loop {name}: {cpu:.3f} s of CPU in {wall:.3f} s, {share:.0f} % of a core")
 
 
 def _tell(line: str) -> None:

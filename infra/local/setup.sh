@@ -51,6 +51,8 @@ say "installing $requirements into .venv"
 if [ -n "$uv" ]; then
     install() { uv pip install --quiet --python .venv/bin/python "$@"; }
 else
+    # A .venv that uv made has no pip.
+    .venv/bin/python -m pip --version >/dev/null 2>&1 || .venv/bin/python -m ensurepip --default-pip >/dev/null
     install() { .venv/bin/python -m pip install --quiet --disable-pip-version-check "$@"; }
 fi
 install --require-hashes -r "$requirements"

@@ -53,9 +53,10 @@ class _Reader:
         first: Found | None = None
         for name, inner in schema.get("properties", {}).items():
             found = replace(self, names=(name, *self.names)).read(inner)
-            if name == "quote" and "value" in value:
+            free = shapes.options(inner, self.root)[0]
+            if name == "quote" and "value" in value and shapes.kind(free) == "string":
                 said = self.text[first.start : first.end] if first else ""
-                found = self._spelled(Found(said), shapes.options(inner, self.root)[0])
+                found = self._spelled(Found(said), free)
             first = first or found
             value[name] = found.value if found else shapes.smallest(inner, self.root)
             if not self.eager and not found and value[name] is not None:

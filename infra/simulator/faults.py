@@ -66,15 +66,16 @@ def spoil_answer(fault: str, answer: Any, schema: Schema, text: str) -> Any:
 
 def _spoilt_strings(fault: str, schema: Schema, text: str) -> Iterator[dict[str, Any]]:
     """Each free string spoilt, be it bare or the `value` of an object."""
-    fixed = {"nul": "a\x00b", "huge": "x" * 5_000_000}.get(fault)
+    fixed = "a\x00b" if fault == "nul" else "x" * 5_000_000 * (fault == "huge")
     for name, inner in schema.get("properties", {}).items():
         for one in shapes.options(inner, schema):
-            within = one.get("properties", {}).get("value")
-            for free in shapes.options(within or one, schema):
+            evidence = one.get("properties", {})
+            evidence = evidence if evidence.keys() <= {"value", "quote"} else {}
+            for free in shapes.options(evidence.get("value", one), schema):
                 invented = (made for made in _INVENTED if shapes.fits(made, free) and made not in text)
                 value = fixed or next(invented, None)
                 if value and shapes.kind(free) == "string":
-                    yield {name: {"value": value, "quote": value} if within else value}
+                    yield {name: dict.fromkeys(evidence, value) if evidence else value}
 
 
 def spoil_completion(fault: str, completion: dict[str, Any]) -> dict[str, Any]:

@@ -27,9 +27,7 @@ _RESET_SECONDS: Final = 0.05  # by then the client has read the headers; a reset
 @dataclass(frozen=True, slots=True)
 class Options:
     latency_seconds: float = 0.0
-    jitter_seconds: float = (
-        0.0  # the most that is added to the latency; how much of it depends on the text alone
-    )
+    jitter_seconds: float = 0.0  # the most that is added to it; how much of it, depends on the text alone
     gold: Path | None = None
 
 

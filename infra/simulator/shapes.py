@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from contextlib import suppress
+from datetime import date
 from typing import Any, Final
 
 Schema = Mapping[str, Any]
@@ -38,7 +39,9 @@ def kind(schema: Schema) -> str:
 def fits(value: str, schema: Schema) -> bool:
     """Whether a string keeps to its pattern, format and lengths; of a rare format only the sample does."""
     form = schema.get("format", "")
-    right = form in ("date", "email") or value == _SAMPLES.get(form, value)
+    right = value == _SAMPLES.get(form, value) or (form == "email" and "@" in value)
+    with suppress(ValueError):
+        right = right or (form == "date" and date.fromisoformat(value).isoformat() == value)
     with suppress(re.error):
         right = right and re.search(schema.get("pattern", ""), value) is not None
     return right and schema.get("minLength", 0) <= len(value) <= schema.get("maxLength", len(value))

@@ -1,7 +1,7 @@
 """Changesets in, rows out: the one write that decides."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import fields
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +16,7 @@ from infra.store.statements import NOW, held, insert, work_row
 from pipeline.errors import Unstorable
 from pipeline.ports import Written
 from pipeline.record import bury, flaw
-from schemas.changeset import AuditRecord, Changeset, ClaimToken, ExpectedRevision, NewEvent, Scribe
+from schemas.changeset import AuditRecord, Changeset, ClaimToken, ExpectedRevision, NewEvent, Result, Scribe
 
 #: A replay waits behind live events.
 REPLAY_PRIORITY = 10
@@ -151,14 +151,19 @@ async def _insert(connection: AsyncConnection, database: Database, changesets: S
 
 
 def _result(changeset: Changeset) -> dict[str, Any]:
-    return {**asdict(changeset.result), "reasons": list(changeset.result.reasons)}
+    return {**_columns(changeset.result), "reasons": list(changeset.result.reasons)}
 
 
 def audit_row(record: AuditRecord) -> dict[str, Any]:
     """The columns of an audit record: its bytes, and copies to look it up by."""
-    row = asdict(record)
-    actor = row.pop("actor")
-    return {**row, "actor_kind": actor["kind"], "actor_name": actor["name"]}
+    row = _columns(record)
+    del row["actor"]
+    return {**row, "actor_kind": record.actor.kind, "actor_name": record.actor.name}
+
+
+def _columns(value: Result | AuditRecord) -> dict[str, Any]:
+    """The fields as they are: `asdict` copies them deeply, at 60 µs an event."""
+    return {field.name: getattr(value, field.name) for field in fields(value)}
 
 
 def _messages(changeset: Changeset) -> list[dict[str, Any]]:

@@ -1,6 +1,7 @@
 """The call journal: attempts in, rows out; and back again for an event that is claimed once more."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from itertools import groupby
 from typing import Any
 from uuid import UUID, uuid5
@@ -51,9 +52,10 @@ async def read_attempts(
     }
 
 
-def _skeleton_id(request: Request) -> UUID:
+@lru_cache(maxsize=256)
+def _skeleton_id(skeleton: bytes) -> UUID:
     """By content, so that the stable part of a prompt is stored once."""
-    return uuid5(NAMESPACE, "skeleton:" + request.skeleton.decode())
+    return uuid5(NAMESPACE, "skeleton:" + skeleton.decode())
 
 
 def _text_ids(attempt: Attempt, event: Received) -> list[UUID]:
@@ -71,7 +73,10 @@ def _contents(attempt: Attempt, event: Received) -> list[dict[str, Any]]:
         for content_id, data in own
     ]
     skeleton = attempt.request.skeleton
-    return [*rows, {"id": _skeleton_id(attempt.request), "event_id": None, "data": skeleton, "salt": b""}]
+    return [
+        *rows,
+        {"id": _skeleton_id(attempt.request.skeleton), "event_id": None, "data": skeleton, "salt": b""},
+    ]
 
 
 def _row(attempt: Attempt, event: Received) -> dict[str, Any]:
@@ -89,7 +94,7 @@ def _row(attempt: Attempt, event: Received) -> dict[str, Any]:
         "model_answered": attempt.model_answered,
         "response_id": attempt.response_id,
         "system_fingerprint": attempt.system_fingerprint,
-        "skeleton_id": _skeleton_id(attempt.request),
+        "skeleton_id": _skeleton_id(attempt.request.skeleton),
         "text_ids": [str(text_id) for text_id in _text_ids(attempt, event)],
         "request_sha256": attempt.request_sha256,
         "response_content_id": attempt.id,

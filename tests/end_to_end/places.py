@@ -19,6 +19,7 @@ with warnings.catch_warnings():
     from kafka.structs import OffsetAndMetadata
 
 _COORDINATOR_SECONDS: Final = 30.0
+_NOT_YET: Final = (CoordinatorNotAvailableError, CoordinatorLoadInProgressError, NotCoordinatorError)
 
 #: A topic, a partition.
 Place = tuple[str, int]
@@ -46,17 +47,23 @@ def begin_at(servers: str, group: str, places: Mapping[Place, int]) -> None:
 
 
 def _altered(admin: Any, group: str, offsets: Mapping[Any, Any]) -> Mapping[Any, Any]:
-    """The first group of a new cluster has to wait until there is a coordinator; the client does not."""
+    """The first group of a new cluster has to wait until there is a coordinator; the client does not.
+
+    It tells so by an error of the whole call, or of each partition.
+    """
     deadline = time.monotonic() + _COORDINATOR_SECONDS
     while True:
         try:
             errors: Mapping[Any, Any] = admin.alter_group_offsets(group, offsets)
-        except (CoordinatorNotAvailableError, CoordinatorLoadInProgressError, NotCoordinatorError):
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.2)
-        else:
+        except _NOT_YET as error:
+            errors = dict.fromkeys(offsets, error)
+        if time.monotonic() > deadline or not any(_is_not_yet(error) for error in errors.values()):
             return errors
+        time.sleep(0.2)
+
+
+def _is_not_yet(error: Any) -> bool:
+    return isinstance(error, _NOT_YET) or (isinstance(error, type) and issubclass(error, _NOT_YET))
 
 
 def committed(servers: str, group: str) -> dict[Place, int]:

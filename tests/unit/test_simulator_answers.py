@@ -181,6 +181,22 @@ def test_every_answer_validates_and_is_always_the_same(schema: Schema, text: str
     assert checked(schema, text) == answer(schema, text)
 
 
+@pytest.mark.parametrize("wanted", [DATE, MONEY, CODE, {"type": "string"}])
+def test_a_value_that_is_not_in_the_text_validates(wanted: Schema) -> None:
+    evidence = nullable(an_object(value=wanted, quote={"type": "string", "maxLength": 40}))
+    schema = an_object(kind={"enum": ["a"]}, bare=nullable(wanted), evidence=evidence)
+    text = "Total 5.00 EUR on 2023-04-05"
+
+    spoilt = spoil_answer("not_in_text", {"kind": "a", "bare": None, "evidence": None}, schema, text)
+    deeper = an_object(evidence=evidence)
+    quoted = spoil_answer("not_in_text", {"evidence": None}, deeper, text)
+
+    jsonschema.validate(spoilt, schema, format_checker=jsonschema.FormatChecker())
+    jsonschema.validate(quoted, deeper, format_checker=jsonschema.FormatChecker())
+    assert spoilt["bare"] == quoted["evidence"]["quote"] == quoted["evidence"]["value"]
+    assert spoilt["bare"] not in text
+
+
 @settings(max_examples=50, deadline=None)
 @given(schema=SCHEMAS, text=TEXTS, fault=st.sampled_from(sorted(ANSWER - {"huge"})))
 def test_any_answer_can_be_spoilt(schema: Schema, text: str, fault: str) -> None:
