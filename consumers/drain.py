@@ -100,6 +100,7 @@ class Drains:
 
     async def look(self) -> list[str]:
         """Start a drain for each lane with due events, without waiting for it; returns these lanes."""
+        await self.world.model.refresh()
         lanes = sorted(self.catalogue.by_name)
         due = await self.store.due_lanes(lanes, suspects=self.suspects)
         for lane in due:
@@ -155,14 +156,19 @@ class Drains:
 
     async def _drain(self, lane: str) -> None:
         deadline = time.monotonic() + _MAX_DRAIN_SECONDS
-        ordered = self.catalogue.by_name[lane].workflow.ordered
+        workflow = self.catalogue.by_name[lane].workflow
         while not self._stopping:
             self._again.discard(lane)
             self._freed.clear()
-            limit = self.slots.share(lane, self._hungry)
+            room = self.world.model.room(workflow.models[0])
+            if room is None:
+                return  # its breakers are open: events wait, and nothing is counted against them
+            limit = min(self.slots.share(lane, self._hungry), room)
             claimed: Sequence[Claimed] = ()
             if limit:
-                claimed = await self.store.claim(lane, limit=limit, ordered=ordered, suspects=self.suspects)
+                claimed = await self.store.claim(
+                    lane, limit=limit, ordered=workflow.ordered, suspects=self.suspects
+                )
             for one in claimed:
                 self._start(lane, one)
             if len(claimed) < limit and lane not in self._again:

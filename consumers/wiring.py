@@ -163,6 +163,12 @@ class Observed:
     def rungs(self, aliases: Sequence[str]) -> tuple[Rung, ...]:
         return self.model.rungs(aliases)
 
+    def room(self, alias: str) -> int | None:
+        return self.model.room(alias)
+
+    async def refresh(self) -> None:
+        await self.model.refresh()
+
     async def admit(self, endpoint: str) -> bool:
         return await self.model.admit(endpoint)
 

@@ -34,10 +34,7 @@ def name_of(settings: EndpointSettings) -> str:
 
 @dataclass
 class Endpoints:
-    """Balances the calls of one process; lives on its loop.
-
-    Slots are the bulkhead: a hanging endpoint holds no more of a process than its own.
-    """
+    """Balances the calls of one process over their endpoints; lives on its loop."""
 
     models: Mapping[str, ModelSettings]
     rows: BreakerRows
@@ -61,10 +58,17 @@ class Endpoints:
         """Per alias the endpoints that can be called now, the one with most free capacity first."""
         return tuple(Rung(alias, self._usable(alias)) for alias in aliases)
 
-    def is_probing(self, alias: str) -> bool:
-        """Is the only way to this alias a probe? Then one event is enough."""
-        usable = self._usable(alias)
-        return bool(usable) and not any(self._breaker(name).is_closed for name in usable)
+    def room(self, alias: str) -> int | None:
+        """How many more events may be claimed for calls of `alias`; None while no endpoint may be called.
+
+        This is the bulkhead: a hanging endpoint holds no more of a process than its slots. One event is
+        enough for a probe.
+        """
+        names = [name for name in self._names(alias) if self._may_be_called(name)]
+        if not names:
+            return None
+        closed = [name for name in names if self._breaker(name).is_closed]
+        return sum(max(self._free(name), 0) for name in closed) if closed else 1
 
     async def admit(self, endpoint: str) -> bool:
         """May this call be made? Closed breakers say yes at once; an open one lets one probe through."""
@@ -104,10 +108,14 @@ class Endpoints:
             self.opened(row)
 
     def _usable(self, alias: str) -> tuple[str, ...]:
-        names = [name_of(endpoint) for endpoint in self.models[alias].all_endpoints]
-        free = {name: self.settings[name].slots - self._busy.get(name, 0) for name in names}
-        usable = [name for name in dict.fromkeys(names) if free[name] > 0 and self._may_be_called(name)]
-        return tuple(sorted(usable, key=lambda name: (not self._breaker(name).is_closed, -free[name])))
+        usable = [name for name in self._names(alias) if self._may_be_called(name)]
+        return tuple(sorted(usable, key=lambda name: (not self._breaker(name).is_closed, -self._free(name))))
+
+    def _names(self, alias: str) -> list[str]:
+        return list(dict.fromkeys(name_of(endpoint) for endpoint in self.models[alias].all_endpoints))
+
+    def _free(self, name: str) -> int:
+        return self.settings[name].slots - self._busy.get(name, 0)
 
     def _may_be_called(self, name: str) -> bool:
         retry_at = self._breaker(name).retry_at

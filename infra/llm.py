@@ -69,6 +69,14 @@ class OpenAIModel:
         """Per alias the endpoints that can be called now."""
         return self.endpoints.rungs(aliases)
 
+    def room(self, alias: str) -> int | None:
+        """How many more events may be claimed for it; None while its breakers are open."""
+        return self.endpoints.room(alias)
+
+    async def refresh(self) -> None:
+        """Learn what other processes found out about the endpoints."""
+        await self.endpoints.refresh()
+
     async def admit(self, endpoint: str) -> bool:
         """May this endpoint be called now? An open breaker lets one probe through."""
         return await self.endpoints.admit(endpoint)

@@ -47,6 +47,14 @@ class Model(Protocol):
         """Per alias the endpoints that can be called now, the one with most room first."""
         ...
 
+    def room(self, alias: str) -> int | None:
+        """How many more events may be claimed for it; None while no endpoint may be called."""
+        ...
+
+    async def refresh(self) -> None:
+        """Learn what other processes found out about the endpoints."""
+        ...
+
     async def admit(self, endpoint: str) -> bool:
         """May it be called? False when its breaker is open and somebody else makes the probe."""
         ...
