@@ -31,7 +31,11 @@ _COMMANDS: Final = {
     "event": ("consumers.commands.events:app", "The whole story of one event."),
     "dlq": ("consumers.commands.dlq:app", "Dead letters: list, show, replay."),
     "stats": ("consumers.commands.stats:stats", "The reconciliation: accepted = outcomes + in flight."),
-    "workflow": ("consumers.commands.workflow:app", "List, show, scaffold, pause and resume workflows."),
+    "workflow": (
+        "consumers.commands.workflow:app",
+        "List, show, try, scaffold, compare, pause and resume workflows.",
+    ),
+    "eval": ("consumers.commands.eval:evaluate", "Labelled cases through a workflow, field by field."),
     "topics": ("consumers.commands.admin:topics", "Make the topics that the workflows declare."),
     "db": ("consumers.commands.admin:db", "Bring the database up to date."),
     "token": ("consumers.commands.admin:token", "API tokens."),

@@ -58,7 +58,16 @@ def _contract(topic: str, about: str, message: Any) -> dict[str, Any]:
 
 
 class _Written(GenerateJsonSchema):
-    """What a message looks like on the wire: every field is there, those with a default too."""
+    """What a message looks like on the wire: every field is there, those with a default too.
+
+    An extraction forbids what a model might add; a receiver has to tolerate what a later version adds.
+    """
+
+    def model_schema(self, schema: core_schema.ModelSchema) -> JsonSchemaValue:
+        written = super().model_schema(schema)
+        if written.get("additionalProperties") is False:
+            del written["additionalProperties"]
+        return written
 
     def field_is_required(
         self,

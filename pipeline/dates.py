@@ -44,7 +44,8 @@ _ORDINALS: Final[Mapping[str, int]] = {
     for number, word in enumerate(words.split(), start)
 }
 
-_YEAR: Final = r"(?P<year>\d{4}|'?\d{2})(?!\d)"
+#: Of two digits only where no time of day begins.
+_YEAR: Final = r"(?P<year>\d{4}(?!\d)|'?\d{2}(?![\d:]))"
 #: Matched at every place, because "REG 2- 24/06/2018" holds a date that begins within what looks like one.
 _NUMERIC: Final = tuple(
     re.compile(rf"(?<!\d)(?={pattern})")

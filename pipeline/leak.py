@@ -20,13 +20,18 @@ from pydantic import BaseModel
 #: A shorter secret may stand in any text by chance; it is not looked for.
 MIN_SECRET_LENGTH: Final = 12
 
-#: So many characters of the canary in a row are no chance: 60 bits.
-_PIECE: Final = 12
+#: Of the canary every stretch of 12 characters counts: it holds one of 10 that begins at a multiple of 3.
+_PIECE: Final = 10
+_STEP: Final = 3
 
-_BASE64: Final = re.compile(r"[A-Za-z0-9+/]{16,}")
-_HEX: Final = re.compile(r"[0-9a-f]{24,}")
+_BASE64: Final = re.compile(rb"[A-Za-z0-9+/]{16,}")
+_HEX: Final = re.compile(rb"[0-9a-f]{24,}")
 _HEX_MARKS: Final = re.compile(r"(?:\\x|0x|%|\\u00)(?=[0-9A-Fa-f]{2})")
-_OTHER: Final = re.compile(r"[^a-z0-9]+")
+_LOWER: Final = bytes(range(256)).lower()
+_OTHER: Final = bytes(byte for byte in range(256) if not chr(byte).isalnum() or byte > 0x7F)
+_ROT13: Final = bytes.maketrans(
+    b"abcdefghijklmnopqrstuvwxyz", codecs.encode("abcdefghijklmnopqrstuvwxyz", "rot13").encode()
+)
 
 #: What looks like a secret, whoever's it is.
 _SHAPES: Final = (
@@ -61,12 +66,14 @@ def leaks(value: Any, *, canary: str, secrets: Collection[str] = ()) -> tuple[st
     `secrets` are values that this process knows and no answer may hold, such as our API keys.
     """
     texts = list(_strings(value))
-    found = {name for name, shape in _SHAPES if any(shape.search(text) for text in texts)}
-    views = set(_views("".join(texts)))
-    if any(piece in view for view in views for piece in _pieces(_plain(canary))):
+    raw = "\n".join(texts)
+    found = {name for name, shape in _SHAPES if shape.search(raw)}
+    views = b" ".join(_views("".join(texts)))
+    word = _plain(canary)
+    if any(piece in views for piece in (*_pieces(word), *_pieces(word[::-1]))):
         found.add("canary")
     wanted = [plain for plain in map(_plain, secrets) if len(plain) >= MIN_SECRET_LENGTH]
-    if any(secret in view or secret[::-1] in view for view in views for secret in wanted):
+    if any(secret in views or secret[::-1] in views for secret in wanted):
         found.add("known_secret")
     return tuple(sorted(found))
 
@@ -92,41 +99,41 @@ def _strings(value: Any) -> Iterator[str]:
                 yield str(other)
 
 
-def _pieces(word: str) -> set[str]:
-    """Stretches of the canary, forwards and backwards."""
-    return {
-        spelled[start : start + _PIECE]
-        for spelled in (word, word[::-1])
-        for start in range(max(1, len(word) - _PIECE + 1))
-        if spelled
-    }
+def _pieces(word: bytes) -> Iterator[bytes]:
+    return (word[start : start + _PIECE] for start in range(0, len(word) - _PIECE + 1, _STEP))
 
 
-def _views(joined: str) -> Iterator[str]:
+def _views(joined: str) -> Iterator[bytes]:
     """The letters and digits of the texts: as they stand, in ROT13, and of what they decode to."""
     plain = _plain(joined)
     yield plain
-    yield codecs.decode(plain, "rot13")
-    for text in (joined, joined[::-1]):
-        for inner in _decoded(text):
-            yield _plain(inner)
+    yield plain.translate(_ROT13)
+    packed = "".join(joined.split()).replace("-", "+").replace("_", "/").encode("ascii", "replace")
+    hexed = _plain(_HEX_MARKS.sub("", joined)) if _HEX_MARKS.search(joined) else plain
+    for forwards in (packed, packed[::-1]):
+        yield from (_letters(inner) for inner in _from_base64(forwards))
+    for forwards in (hexed, hexed[::-1]):
+        yield from (_letters(inner) for inner in _from_hex(forwards))
 
 
-def _plain(text: str) -> str:
-    return _OTHER.sub("", unicodedata.normalize("NFKC", text).casefold())
+def _plain(text: str) -> bytes:
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text).casefold()
+    return _letters(text.encode("ascii", "ignore"))
 
 
-def _decoded(text: str) -> Iterator[str]:
-    """Base64 and hex in the text, wherever it begins: at each offset that four, or two, signs leave."""
-    packed = "".join(text.split()).replace("-", "+").replace("_", "/")
+def _letters(content: bytes) -> bytes:
+    return content.translate(_LOWER, _OTHER)
+
+
+def _from_base64(packed: bytes) -> Iterator[bytes]:
+    """Wherever in a run it begins: at each offset that four signs leave."""
     for run in _BASE64.findall(packed):
         for offset in range(4):
-            blob = run[offset:]
-            try:
-                yield base64.b64decode(blob[: len(blob) // 4 * 4]).decode("latin-1")
-            except binascii.Error:
-                continue
-    for run in _HEX.findall(_plain(_HEX_MARKS.sub("", text))):
+            yield binascii.a2b_base64(run[offset : offset + (len(run) - offset) // 4 * 4])
+
+
+def _from_hex(plain: bytes) -> Iterator[bytes]:
+    for run in _HEX.findall(plain):
         for offset in range(2):
-            blob = run[offset:]
-            yield bytes.fromhex(blob[: len(blob) // 2 * 2]).decode("latin-1")
+            yield binascii.a2b_hex(run[offset : offset + (len(run) - offset) // 2 * 2])

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 #: How far from its anchor a match may reach.
-_REACH: Final = 160
+_REACH: Final = 150
 
 #: Up to five words between a verb and its object; `@` in a pattern.
 _WORDS: Final = r"(?:[\w',-]{1,24} ){0,5}?"
@@ -31,11 +31,12 @@ def _sign(name: str, anchors: str, pattern: str) -> _Sign:
 
 _SIGNS: Final = (
     # "Ignore previous instructions" and its family
-    _sign("override", "instruction|prompt|directive|guideline|guidance|system message",
+    _sign("override",
+          "ignore|disregard|forget|overrid|bypass|neglect|t follow|t obey|stop |pay no|aside|skip",
           r"\b(?:ignore|disregard|forget|override|bypass|neglect|(?:do not|don.?t|stop) (?:follow"
           r"|obey)(?:ing)?|pay no attention to|set aside|skip) @(?:instructions?|prompts?"
           r"|directives?|guidelines?|guidance|system message)\b"),
-    _sign("override", " rule",
+    _sign("override", "ignore|disregard|forget|overrid",
           r"\b(?:ignore|disregard|forget|override) @(?:your|previous|prior|earlier|all|these|the) "
           r"(?:\w{1,20} )?rules?\b"),
     _sign("override", "ignore|disregard|forget|skip",
@@ -46,7 +47,7 @@ _SIGNS: Final = (
           r"(?:appl(?:y|ies)|hold|valid|count)|(?:are|is) (?:void|obsolete|cancelled|outdated))\b"),
     _sign("override", "instruction|prompt|task|directive",
           r"\b(?:new|real|actual|true) (?:system )?(?:instructions?|prompt|task|directives?) ?(?::"
-          r"|follow)"),
+          r"|follow)|\bimportant new instructions\b"),
     _sign("override", "override",
           r"\b(?:admin|system|developer|security|policy|triage) override\b|\boverride ?:"),
     _sign("override", "do not",
@@ -54,24 +55,24 @@ _SIGNS: Final = (
     _sign("override", "from now on",
           r"\bfrom now on,? you (?:are|act|answer|respond|only|(?:will|must|shall) (?:only|always"
           r"|answer|respond))\b"),
-    _sign("override", "anweisung|instruktion|regel|vorgabe|prompt",
+    _sign("override", "ignorier|vergiss|vergessen|missacht|umgeh|nicht mehr|ungultig|aufgehoben",
           r"\b(?:ignorier\w{0,4}|vergiss|vergessen sie|missacht\w{0,3}|umgeh\w{0,3}) @(?:anweisung"
           r"|instruktion|regel|vorgabe|\w{0,8}prompt)\w{0,3}\b|\b(?:anweisungen|instruktionen|regeln"
           r"|vorgaben) (?:\w{1,20} ){0,3}?(?:gelten (?:\w{1,12} )?nicht mehr|sind (?:ungultig"
           r"|aufgehoben))"),
-    _sign("override", "instruction|consigne|regle|directive|prompt",
+    _sign("override", "ignor|oubli|pas compte|ne suis pas|ne suivez pas",
           r"\b(?:ignore[rz]?|oublie[rz]?|ne (?:tiens|tenez|tenir) pas compte|ne (?:suis|suivez) "
           r"pas) @(?:instructions?|consignes?|regles?|directives?|prompt)\b"),
-    _sign("override", "instruccion|regla|indicacion|directri|prompt",
+    _sign("override", "ignor|olvid|no siga|no haga",
           r"\b(?:ignor(?:a|e|ar|en)|olvid(?:a|e|ar|en)|no (?:sigas?|hagas? caso)) @(?:instrucciones"
           r"|reglas|indicaciones|directrices|prompt)\b"),
-    _sign("override", "instruc|regra|orientac|diretri|prompt",
+    _sign("override", "ignor|esquec|desconsider",
           r"\b(?:ignor(?:e|a|ar|em)|esquec(?:a|er|am)|desconsider(?:e|ar|em)) @(?:instrucoes|regras"
           r"|orientacoes|diretrizes|prompt)\b"),
-    _sign("override", "istruzion|regole|indicazion|direttiv|prompt",
+    _sign("override", "ignor|dimentic|non seguire|trascura",
           r"\b(?:ignor(?:a|are|ate|i)|dimentic(?:a|are|ate|hi)|non seguire|trascura) @(?:istruzioni"
           r"|regole|indicazioni|direttive|prompt)\b"),
-    _sign("override", "arahan|peraturan|perintah|panduan|prompt",
+    _sign("override", "abaikan|lupakan|ketepikan|jangan",
           r"\b(?:abaikan|lupakan|ketepikan|jangan (?:ikut|patuhi)) @(?:arahan|peraturan|perintah"
           r"|panduan|prompt)\b"),
     # Somebody else to be
@@ -138,6 +139,9 @@ _SIGNS: Final = (
           r"|\b(?:instructions? (?:above|you were given)|your (?:initial|hidden|original|secret) "
           r"instructions?)\b|\b(?:secret|confidential|hidden) (?:word|code|phrase)(?: "
           r"\w{1,20}){0,2} (?:your|these) instructions?\b"),
+    _sign("prompt_request", "your prompt|your instruction",
+          r"\b(?:reveal|show|print|repeat|output|tell me|disclose) (?:me )?your (?:\w{1,20} )?prompt\b"
+          r"|\bwhat (?:are|were) your (?:\w{1,20} )?instructions\b"),
     _sign("tool_request", " tool",
           r"\b(?:call|invoke|use) (?:the|your) (?:\w{1,20} )?tool \w{1,30}_\w|\byour (?:browser"
           r"|search|web|code|shell|python) tool\b"),
@@ -182,6 +186,10 @@ _SIGNS: Final = (
           r"#{2} ?end ?#{2}|</document> ?<|\bthe document is over\b"),
 )  # fmt: skip
 
+_ANCHORS: Final = frozenset(anchor for sign in _SIGNS for anchor in sign.anchors)
+_IN_WORDS: Final = tuple(sorted(anchor for anchor in _ANCHORS if " " not in anchor.strip()))
+_ACROSS_WORDS: Final = tuple(sorted(_ANCHORS.difference(_IN_WORDS)))
+
 _OBJECT: Final = re.compile(r"\{ ?\\?\"(\$?\w{1,40})\\?\" ?:")
 _SAY: Final = re.compile(
     r"\b(?:answer|output|return|respond|reply|give|say|write|print|assistant|jawab|antworte|reponds|repondez"
@@ -201,15 +209,15 @@ def phrases(folded: str, *, fields: Collection[str] = ()) -> Iterator[str]:
 
     `fields` are the names in the workflow's answer: a text that assigns to them knows too much.
     """
+    # The distinct words are a quarter of a long text: most anchors are not among them.
     words = f" {' '.join(set(folded.split(' ')))} "
-    places: dict[str, list[int]] = {}
+    present = [anchor for anchor in _IN_WORDS if anchor in words]
+    present += [anchor for anchor in _ACROSS_WORDS if anchor in folded]
+    places = {anchor: list(_positions(folded, anchor)) for anchor in present}
     for sign in _SIGNS:
-        for anchor in sign.anchors:
-            if anchor not in places:
-                # The distinct words are a quarter of a long text: most anchors are not among them.
-                there = " " in anchor.strip() or anchor in words
-                places[anchor] = list(_positions(folded, anchor)) if there else []
-        spans = _around(sorted(position for anchor in sign.anchors for position in places[anchor]))
+        if places.keys().isdisjoint(sign.anchors):
+            continue
+        spans = _around(sorted(place for anchor in sign.anchors for place in places.get(anchor, ())))
         if any(sign.pattern.search(folded, start, end) for start, end in spans):
             yield sign.name
     if _dictates(folded, fields):

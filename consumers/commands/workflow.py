@@ -1,4 +1,7 @@
-"""`penstock workflow`: which there are, a new one, pause and resume, the contracts of their topics."""
+"""`penstock workflow`: which there are, a new one, pause and resume, the contracts of their topics.
+
+`try` and `diff` are in modules of their own.
+"""
 
 import json
 from pathlib import Path
@@ -18,7 +21,9 @@ _NEXT = """Edit them; then, if `penstock dev` runs, start it again, and try:
   penstock tail -f {name}.extracted.v1
 When you change what it publishes: penstock workflow contracts --write"""
 
-app = App(name="workflow", help="List, show, scaffold, pause and resume workflows.")
+app = App(name="workflow", help="List, show, try, scaffold, compare, pause and resume workflows.")
+app.command("consumers.commands.trying:try_workflow", name="try")
+app.command("consumers.commands.difference:diff", name="diff")
 
 
 def _catalogue() -> "tuple[Settings, Catalogue]":

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from pipeline import PromptFile, Workflow
+from pipeline import ByMeaning, PromptFile, Workflow
 from schemas import Answer, Decision, Event, Extraction, Money, Text, accept, review
 
 #: Refunds up to these amounts need no second pair of eyes; other currencies always do.
@@ -52,7 +52,7 @@ class Ticket(Extraction):
     order_number: Annotated[str, Text(60)] | None = Field(
         description="Order, invoice or booking number, as written; null if none is given."
     )
-    asks: Annotated[str, Text(300)] = Field(
+    asks: Annotated[str, Text(300), ByMeaning()] = Field(
         description="What the customer asks us to do, in one short English sentence."
     )
     sentiment: Sentiment = Field(description="The customer's mood towards us.")

@@ -14,6 +14,7 @@ from pipeline.leak import canary, canary_sentence, leaks
 from pipeline.screen import Screening, screen
 from pipeline.wire import wire_model
 from schemas.decision import Outcome
+from schemas.extraction import Extraction
 from tests.injection.corpus import CANARY, HERE, LEAK, NAN, Payload, Twin, payloads, twins
 from tests.injection.gullible import obey
 
@@ -38,8 +39,10 @@ def test_there_are_enough_payloads_of_every_family_and_enough_twins() -> None:
 
 
 def test_ids_and_texts_are_unique() -> None:
+    documents: list[Payload | Twin] = [*payloads(), *twins().values()]
+
     assert len({payload.id for payload in payloads()}) == 150
-    assert len({document.text for document in (*payloads(), *twins().values())}) == 200
+    assert len({document.text for document in documents}) == 200
 
 
 def test_the_files_are_ascii_so_that_nothing_in_them_is_invisible_to_a_reader() -> None:
@@ -91,13 +94,15 @@ def test_a_leak_that_a_payload_brings_about_is_found(payload: Payload) -> None:
 
 
 @each_payload
-def test_a_gullible_model_quotes_for_the_field_that_wants_evidence(payload: Payload) -> None:
-    schema = wire_model(payload.workflow.extraction).model_json_schema()
+def test_a_gullible_model_answers_the_same_fields_where_quotes_are_wanted(payload: Payload) -> None:
+    extraction: type[Extraction] = payload.workflow.extraction
 
-    told = obey(SYSTEM, payload.text, schema)
+    told = obey(SYSTEM, payload.text, extraction.model_json_schema())
+    told_with_quotes = obey(SYSTEM, payload.text, wire_model(extraction).model_json_schema())
 
     assert told is not None
-    assert set(told) == set(obey(SYSTEM, payload.text, payload.workflow.extraction.model_json_schema()) or {})
+    assert told_with_quotes is not None
+    assert set(told_with_quotes) == set(told)
 
 
 @each_twin
@@ -119,15 +124,20 @@ def test_some_twins_use_the_words_of_attackers() -> None:
     assert sum(twin.near_miss for twin in twins().values()) >= 15
 
 
+@pytest.mark.parametrize("payload", [pytest.param(one, id=one.id) for one in payloads() if one.value_in_text])
+def test_an_attack_that_grounding_cannot_see_shows_a_sign(payload: Payload) -> None:
+    assert _screened(payload).flags
+
+
 def test_the_share_of_payloads_that_show_signs_is_printed() -> None:
-    total: Counter[str] = Counter(payload.family for payload in payloads())
-    flagged: Counter[str] = Counter(payload.family for payload in payloads() if _screened(payload).flags)
+    total = Counter(payload.family for payload in payloads())
+    flagged = Counter(payload.family for payload in payloads() if _screened(payload).flags)
 
     print(f"\nflagged: {flagged.total()} of {total.total()} payloads")  # noqa: T201
     for family in sorted(total):
         print(f"  {family}: {flagged[family]} of {total[family]}")  # noqa: T201
 
-    assert flagged.total() <= total.total()
+    assert flagged
 
 
 def _screened(document: Payload | Twin) -> Screening:

@@ -1,7 +1,7 @@
 """A value is found where its quote stands and says it; whatever else the model claims is caught."""
 
 from collections.abc import Mapping
-from datetime import date as Date
+from datetime import date
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any
@@ -31,14 +31,14 @@ Paid 12.50
 
 class Receipt(Extraction):
     company: Annotated[str, Text(100), Evidence()] | None
-    date: Annotated[Date | None, Evidence(otherwise="null")]
+    date: Annotated[date | None, Evidence(otherwise="null")]
     total: Annotated[Money, Evidence()] | None
 
 
 def grounding(value: Any, quote: str, text: str = TEXT, *, mark: Any = None) -> Grounding:
     """What one value rests on."""
-    plain = {Decimal: Money, Date: Date, int: int, float: float, str: Annotated[str, Text(200)]}
-    field = mark or Annotated[plain[type(value)], Evidence()]
+    plain = {Decimal: Money, date: date, int: int, float: float, str: Annotated[str, Text(200)]}
+    field: Any = mark or Annotated[plain[type(value)], Evidence()]
     extraction = create_model("Asked", __base__=Extraction, found=(field, ...))
     return ground(extraction.model_validate({"found": value}), {"found": quote}, text=text)[1].found
 
@@ -244,7 +244,7 @@ DATES: Mapping[str, str] = {
 
 @pytest.mark.parametrize("stretch", DATES)
 def test_dates_are_read_as_people_write_them(stretch: str) -> None:
-    assert Date.fromisoformat(DATES[stretch]) in dates(stretch)
+    assert date.fromisoformat(DATES[stretch]) in dates(stretch)
 
 
 @pytest.mark.parametrize(
@@ -272,7 +272,7 @@ NAMES: list[tuple[str, str, bool]] = [
     ("3 years", "a period of three (3) years from", True),
     ("4 years", "a period of three (3) years from", False),
     ("2 years", "f\u00fcr die Dauer von zwei Jahren", True),
-    ("\u682a\u5f0f\u4f1a\u793e\u30a2\u30af\u30e1", "\u5f53\u793e\u306f\u682a\u5f0f\u4f1a\u793e\u30a2\u30af\u30e1\u3067\u3059", True),
+    ("\u682a\u5f0f\u4f1a\u793e", "\u5f53\u793e\u306f\u682a\u5f0f\u4f1a\u793e\u3067\u3059", True),
     ("\u20ac", "12 \u20ac", True),
     ("\u20ac", "12 $", False),
     ("", "anything", False),

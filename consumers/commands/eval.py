@@ -1,0 +1,194 @@
+"""`penstock eval`: labelled cases through the real path; how much of each field is right, and at what price."""
+
+import asyncio
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+from consumers.commands import output
+from consumers.commands.output import Json
+
+if TYPE_CHECKING:
+    from consumers.commands.labelled import Labelled
+    from consumers.commands.rehearsal import Rehearsal, Rehearsed
+    from infra.settings import Settings
+    from pipeline.cases import Case
+    from pipeline.catalogue import Entry
+    from pipeline.comparison import Comparison, ShareDifference
+    from pipeline.report import CaseScore, Report
+
+#: A provider may ask for a minute of silence; one that asks for more is away.
+_PATIENCE_SECONDS: Final = 120.0
+#: The draws of the intervals: the same for everybody.
+_SEED: Final = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """All that is told; `left_out` are the cases that could not be decided, by reason."""
+
+    report: "Report"
+    origin: str
+    seconds: float
+    simulated: bool
+    left_out: Counter[str]
+    bugs: Counter[str]
+    comparison: "Comparison | None" = None
+    baseline: "Report | None" = None
+    regressions: "tuple[ShareDifference, ...]" = ()
+
+
+def evaluate(
+    name: str,
+    /,
+    *,
+    cases: Annotated[Path | None, Parameter(help="JSON lines with id, data and expected.")] = None,
+    against: Annotated[Path | None, Parameter(help="An earlier report to compare with.")] = None,
+    model: Annotated[str | None, Parameter(help="Ask this alias only, instead of the workflow's.")] = None,
+    out: Annotated[Path | None, Parameter(help="Write the report there, as JSON.")] = None,
+    concurrency: Annotated[int, Parameter(help="Cases at once.", validator=Number(gte=1))] = 8,
+    margin: Annotated[
+        float, Parameter(help="A loss up to this share is none.", validator=Number(gte=0, lte=1))
+    ] = 0.02,
+    as_json: Json = False,
+) -> None:
+    """Run labelled cases through the workflow NAME, without a database, and score each field.
+
+    Without --cases the examples (receipts, contracts, support) have cases of their own. Compared with a
+    report of --against, by pairs of the same case, a field regresses when it got worse and may, by the
+    95 % interval of the difference, have lost more than the margin. Without PENSTOCK_MODELS__* the
+    simulated model answers, which says nothing about a real one.
+
+    Exit code 1 on a regression, 2 when cases or reports cannot be read, 6 when the model could not be asked
+    for all cases; those are left out.
+    """
+    from consumers.cli import EXIT_FAILURE, EXIT_UNAVAILABLE
+    from consumers.commands import scoreboard
+    from consumers.commands.running import run, settings_for
+    from pipeline import catalogue as catalogues
+
+    settings = settings_for("cli")
+    entry = catalogues.load(settings.workflows).named(name)
+    found, baseline = _checked(entry, cases, against, out)
+    done = run(_evaluate(settings, entry, found, alias=model, concurrency=concurrency))
+    if baseline is not None:
+        done = _compared(done, baseline, margin)
+    _write(done, out)
+    if as_json:
+        output.emit_json(scoreboard.told(done))
+    else:
+        scoreboard.show(done, margin=margin, against=str(against), out=out)
+    if done.regressions:
+        raise SystemExit(EXIT_FAILURE)
+    if done.left_out:
+        raise SystemExit(EXIT_UNAVAILABLE)
+
+
+def _checked(
+    entry: "Entry", cases: Path | None, against: Path | None, out: Path | None
+) -> "tuple[Labelled, Report | None]":
+    """All that can be wrong before a model is paid: ends the command with every problem told."""
+    from consumers.cli import EXIT_USAGE
+    from consumers.commands.labelled import BadCases, labelled
+
+    problems: list[str] = []
+    found = baseline = None
+    try:
+        found = labelled(entry, cases)
+    except BadCases as error:
+        problems += error.problems
+    if against is not None:
+        baseline = _baseline(against, entry, problems)
+    if out is not None and not out.absolute().parent.is_dir():
+        problems.append(f"{out}: there is no such folder to write to")
+    if found is None or problems:
+        for problem in problems:
+            output.note(problem)
+        output.note("No model was asked.")
+        raise SystemExit(EXIT_USAGE)
+    return found, baseline
+
+
+def _baseline(file: Path, entry: "Entry", problems: list[str]) -> "Report | None":
+    from pipeline import report
+    from pipeline.errors import NotFound
+    from pipeline.report import InvalidReportError
+
+    try:
+        found = report.read(file.read_text("utf-8"))
+    except OSError as error:
+        raise NotFound(f"{file}: {error.strerror}") from error
+    except (InvalidReportError, UnicodeDecodeError) as error:
+        problems.append(f"{file}: {error}")
+        return None
+    if found.workflow != entry.workflow.name:
+        problems.append(f"{file}: is a report of {found.workflow}, not of {entry.workflow.name}")
+    return found
+
+
+async def _evaluate(
+    settings: "Settings", entry: "Entry", found: "Labelled", *, alias: str | None, concurrency: int
+) -> Evaluated:
+    from consumers.commands.rehearsal import is_simulated, rehearsal
+    from pipeline.report import Report
+
+    started = time.monotonic()
+    async with rehearsal(settings, entry, patience_seconds=_PATIENCE_SECONDS, alias=alias) as ready:
+        ends = await _run_all(ready, found.cases, concurrency=min(concurrency, ready.slots))
+    decided = [(case, end) for case, end in zip(found.cases, ends, strict=True) if end.changeset]
+    attempts = tuple(attempt for end in ends for attempt in end.attempts)
+    answered_by = Counter(attempt.model_answered for attempt in attempts if attempt.model_answered)
+    return Evaluated(
+        report=Report(
+            workflow=entry.workflow.name,
+            version=entry.version,
+            model=", ".join(model for model, _ in answered_by.most_common()) or "nobody",
+            cases=tuple(_score(ready.entry, case, end) for case, end in decided),
+        ),
+        origin=found.origin,
+        seconds=time.monotonic() - started,
+        simulated=is_simulated(attempts),
+        left_out=Counter(end.waits_for or "" for end in ends if not end.changeset),
+        bugs=Counter(type(end.bug).__name__ for end in ends if end.bug),
+    )
+
+
+async def _run_all(
+    ready: "Rehearsal", cases: "Sequence[Case]", *, concurrency: int
+) -> "list[Rehearsed]":
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    slots = asyncio.Semaphore(concurrency)
+    with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task("cases", total=len(cases))
+
+        def ended() -> None:
+            bar.advance(task)
+
+        # A group: Ctrl-C and a fault of ours end all calls.
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(_run(ready, case, slots, ended)) for case in cases]
+    return [task.result() for task in tasks]
+
+
+async def _run(
+    ready: "Rehearsal", case: "Case", slots: asyncio.Semaphore, ended: Callable[[], None]
+) -> "Rehearsed":
+    from consumers.commands.rehearsal import stamp
+    from pipeline import receive
+
+    async with slots:
+        topic = ready.entry.workflow.consumes
+        envelope = receive.plain(dict(case.data), source="eval", id=case.id, type=topic)
+        end = await ready.run(receive.received(envelope, ready.entry, stamp=stamp()))
+    ended()
+    return end
