@@ -28,6 +28,7 @@ from infra.store import SqlStore, administration
 from pipeline import catalogue as catalogues
 from pipeline import errors
 from pipeline.assemble import Call
+from pipeline.assess import Guard
 from pipeline.breaker import Breaker
 from pipeline.catalogue import Catalogue, Entry
 from pipeline.errors import BreakerOpen
@@ -150,7 +151,18 @@ def world(deployment: Deployment, model: Model) -> World:
         scribe=deployment.scribe,
         clock=clock,
         jitter=random.random,
+        guard=Guard(deployment.secret, _secrets(deployment.settings)),
     )
+
+
+def _secrets(settings: Settings) -> frozenset[str]:
+    """Our own secrets, which no answer may hold."""
+    keys = {
+        endpoint.api_key.get_secret_value()
+        for model in settings.models.values()
+        for endpoint in model.all_endpoints
+    }
+    return frozenset(keys - {""})
 
 
 @dataclass(frozen=True, slots=True)

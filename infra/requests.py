@@ -44,7 +44,7 @@ class Requests:
         declared: type[Extraction] = call.entry.workflow.extraction
         extraction = wire_model(declared)
         messages = [
-            {"role": "system", "content": call.entry.instructions},
+            {"role": "system", "content": call.instructions},
             {"role": "user", "content": _TEXT_MARK},
         ]
         if call.feedback:

@@ -6,15 +6,17 @@ from uuid import UUID
 from pipeline.catalogue import Entry
 from pipeline.claim import Claimed
 from pipeline.extract import Ask
-from schemas.event import Event, Received
+from pipeline.fence import INSTRUCTION, fence
+from pipeline.leak import canary, canary_sentence
+from schemas.event import Received
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
     """One call to make: which model, and the texts; instructions are the workflow's own.
 
-    `text` is the event's, `feedback` is empty but in a re-ask. They travel in messages of their
-    own, never inside the instructions.
+    `instructions` are the same bytes for every event of a version. `text` is the event's, fenced;
+    `feedback` is empty but in a re-ask. They travel in messages of their own.
     """
 
     event: Received
@@ -24,6 +26,7 @@ class Call:
     entry: Entry
     alias: str
     endpoint: str
+    instructions: str
     text: str
     feedback: str = ""
     larger: bool = False
@@ -33,9 +36,9 @@ class Call:
 MAX_COMPLAINTS = 8
 
 
-def assemble(claimed: Claimed, entry: Entry, event: Event, ask: Ask, *, step: int) -> Call:
+def assemble(claimed: Claimed, entry: Entry, text: str, ask: Ask, *, step: int, key: bytes) -> Call:
     """The call that `ask` wants. Lone surrogates in the text, which UTF-8 cannot carry, become "?"."""
-    text = entry.workflow.text(event)
+    encodable = text.encode("utf-8", "replace").decode()
     return Call(
         event=claimed.event,
         token=claimed.token,
@@ -45,9 +48,16 @@ def assemble(claimed: Claimed, entry: Entry, event: Event, ask: Ask, *, step: in
         alias=ask.alias,
         endpoint=ask.endpoint,
         larger=ask.larger,
-        text=text.encode("utf-8", "replace").decode(),
+        instructions=instructions(entry, key=key),
+        text=fence(encodable, key=key, event_id=claimed.event.event_id, step=step),
         feedback=feedback(ask.complaints),
     )
+
+
+def instructions(entry: Entry, *, key: bytes) -> str:
+    """The system message: the workflow's prompt, how to read the fence, and a canary that must not come back."""
+    word = canary(key, entry.version)
+    return f"{entry.instructions}\n\n{INSTRUCTION}\n\n{canary_sentence(word)}"
 
 
 def feedback(complaints: tuple[str, ...]) -> str:

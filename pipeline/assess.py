@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from pipeline.catalogue import Entry
-from pipeline.errors import CheckFailed, Ungrounded
+from pipeline.errors import CheckFailed, Leaked, Ungrounded
 from pipeline.ground import ground, ungrounded
+from pipeline.leak import canary, leaks
 from schemas.event import Event
 from schemas.evidence import EvidenceMap, Grounding, Verdict
 from schemas.extraction import Attempt, Extraction, Reading
@@ -16,6 +17,14 @@ from schemas.text import clean
 
 #: A complaint goes into the re-ask and to the reviewer; one that quotes the event stays short.
 MAX_COMPLAINT_LENGTH = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """What must not get out: `key` makes fences and canaries, `secrets` are our own, such as API keys."""
+
+    key: bytes
+    secrets: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +41,16 @@ class Assessment:
         return replace(attempt, failure=self.failure, complaints=self.complaints)
 
 
-def assess(entry: Entry, event: Event, reading: Reading, *, text: str, received_at: datetime) -> Assessment:
-    """Judge a reading: first the workflow's checks, which a re-ask may mend, then its grounding."""
+def assess(
+    entry: Entry, event: Event, reading: Reading, *, text: str, received_at: datetime, guard: Guard
+) -> Assessment:
+    """Judge a reading: first what it gives away, then the workflow's checks, which a re-ask may mend,
+    then its grounding."""
     value, evidence = ground(reading.value, reading.quotes, text=text)
+    word = canary(guard.key, entry.version)
+    told = [reading.value.model_dump(mode="json"), dict(reading.quotes)]
+    if found := leaks(told, canary=word, secrets=guard.secrets):
+        return Assessment(value, evidence, Leaked.reason, found)
     complaints = tuple(
         clean(complaint, max_length=MAX_COMPLAINT_LENGTH)
         for check in entry.workflow.checks

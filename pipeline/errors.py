@@ -93,6 +93,18 @@ class IdReused(PermanentError):
     reason = "id_reused"
 
 
+class InputRefused(PermanentError):
+    """The text is not one that a model should read: empty, binary or too large."""
+
+    reason = "input_refused"
+
+
+class Suspicious(PermanentError):
+    """The text looks as if it spoke to the model."""
+
+    reason = "suspicious"
+
+
 class ModelRefused(PermanentError):
     """The model refused to answer."""
 

@@ -6,17 +6,19 @@ from datetime import datetime
 from uuid import UUID
 
 from pipeline.assemble import assemble
-from pipeline.assess import Assessment, assess
+from pipeline.assess import Assessment, Guard, assess
 from pipeline.catalogue import Entry
 from pipeline.claim import Claimed, Release
 from pipeline.decide import decide
-from pipeline.errors import Crashed, Faulty, InvalidEvent
+from pipeline.errors import Crashed, Faulty, InvalidEvent, Leaked, Suspicious
 from pipeline.extract import Answered, Ask, GiveUp, Wait, next_step
 from pipeline.ports import Journal, Model
 from pipeline.receive import stored
-from pipeline.record import decided, given_up
+from pipeline.record import decided, given_up, refused
 from pipeline.retry import MAX_CRASHES, MAX_FAULTS, backoff
+from pipeline.screen import Screening, screen
 from schemas.changeset import Changeset, Scribe
+from schemas.decision import Route, review
 from schemas.event import Event
 from schemas.extraction import Answer, Attempt
 
@@ -30,6 +32,7 @@ class World:
     scribe: Scribe
     clock: Callable[[], datetime]
     jitter: Callable[[], float]
+    guard: Guard
 
 
 async def process(claimed: Claimed, entry: Entry, world: World) -> Changeset | Release:
@@ -41,14 +44,19 @@ async def process(claimed: Claimed, entry: Entry, world: World) -> Changeset | R
     except InvalidEvent as error:  # the schema is stricter than when the event was accepted
         return _dead(claimed, entry, world, reason=error.reason, detail=str(error))
 
-    work = Case(claimed, entry, event, list(claimed.attempts))
+    work = Case(claimed, entry, event, entry.workflow.text(event), list(claimed.attempts))
+    screening = screen(
+        work.text, max_tokens=entry.workflow.max_tokens, fields=entry.workflow.extraction.model_fields
+    )
+    if screening.refused:
+        return refused(claimed, entry, screening.refused, now=world.clock(), scribe=world.scribe)
     while True:
         rungs = world.model.rungs(entry.workflow.models)
         match next_step(work.history(world), rungs, made=work.made, jitter=world.jitter()):
             case Ask() as ask:
                 await _ask(work, ask, world)
             case Answered(attempt):
-                return _decided(work, attempt, world)
+                return _decided(work, attempt, screening, world)
             case Wait(delay, reason):
                 return Release(claimed, delay, reason)
             case GiveUp() as end:
@@ -62,6 +70,7 @@ class Case:
     claimed: Claimed
     entry: Entry
     event: Event
+    text: str
     attempts: list[Attempt]
     made: int = 0
     judged: dict[UUID, Assessment] = field(default_factory=dict)
@@ -85,8 +94,9 @@ class Case:
                 self.entry,
                 self.event,
                 world.model.read(self.entry, attempt),
-                text=self.entry.workflow.text(self.event),
+                text=self.text,
                 received_at=self.claimed.accepted_at,
+                guard=world.guard,
             )
         return self.judged[attempt.id]
 
@@ -94,22 +104,34 @@ class Case:
 async def _ask(case: Case, ask: Ask, world: World) -> None:
     if not await world.model.admit(ask.endpoint):
         return  # somebody else probes it; the next look at the rungs knows
-    call = assemble(case.claimed, case.entry, case.event, ask, step=len(case.attempts))
+    call = assemble(case.claimed, case.entry, case.text, ask, step=len(case.attempts), key=world.guard.key)
     attempt = await world.model.ask(call)
     await world.journal.journal(attempt, case.claimed.event)
     case.attempts.append(attempt)
     case.made += 1
 
 
-def _decided(case: Case, attempt: Attempt, world: World) -> Changeset:
+def _decided(case: Case, attempt: Attempt, screening: Screening, world: World) -> Changeset:
     found = case.judge(attempt, world)
     answer = Answer(found.value, tuple(case.attempts), found.evidence)
     decision = decide(case.entry, case.event, answer)
-    return decided(case.claimed, case.entry, decision, answer, now=world.clock(), scribe=world.scribe)
+    if screening.flags and case.entry.workflow.suspicious == "review" and decision.route is Route.ACCEPT:
+        decision = review(str(Suspicious()), *screening.flags)
+    return decided(
+        case.claimed,
+        case.entry,
+        decision,
+        answer,
+        now=world.clock(),
+        scribe=world.scribe,
+        flags=screening.flags,
+    )
 
 
 def _given_up(case: Case, end: GiveUp, world: World) -> Changeset:
-    doubted = next((case.judged[a.id] for a in reversed(case.attempts) if a.id in case.judged), None)
+    """To a person, with the last answer as a draft, unless it gives something away."""
+    judged = [case.judged[attempt.id] for attempt in case.attempts if attempt.id in case.judged]
+    doubted = judged[-1] if judged and judged[-1].failure != Leaked.reason else None
     return given_up(
         case.claimed,
         case.entry,

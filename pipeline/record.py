@@ -9,7 +9,7 @@ from pipeline import publish, trail
 from pipeline.assess import Assessment
 from pipeline.catalogue import Entry
 from pipeline.claim import Claimed
-from pipeline.errors import MessageTooLarge, PermanentError, PipelineError, Unstorable
+from pipeline.errors import InputRefused, MessageTooLarge, PermanentError, PipelineError, Unstorable
 from pipeline.extract import GiveUp
 from schemas.changeset import (
     AuditRecord,
@@ -37,8 +37,9 @@ def decided(
     *,
     now: datetime,
     scribe: Scribe,
+    flags: Sequence[str] = (),
 ) -> Changeset:
-    """The policy decided on an answer."""
+    """The policy decided on an answer; `flags` are what the screening noticed."""
     result = Result(
         id=derived_id(claimed.event.event_id, claimed.revision, "result"),
         event_id=claimed.event.event_id,
@@ -54,7 +55,7 @@ def decided(
         cost_micros=cost_of(answer.attempts),
         supersedes=claimed.revision - 1 or None,
     )
-    record = trail.decision(result, claimed.event, answer.attempts, code="policy", scribe=scribe)
+    record = trail.decision(result, claimed.event, answer.attempts, code="policy", scribe=scribe, flags=flags)
     messages: tuple[OutboxMessage, ...] = ()
     if decision.outcome.may_be_acted_on:
         message = _result_body(result, claimed, answer)
@@ -90,6 +91,15 @@ def given_up(
     record = trail.decision(result, claimed.event, attempts, code=end.reason, scribe=scribe)
     guard = ClaimToken(claimed.token)
     return _changeset(result, claimed.event, guard, record, (), code=end.reason, scribe=scribe)
+
+
+def refused(claimed: Claimed, entry: Entry, why: str, *, now: datetime, scribe: Scribe) -> Changeset:
+    """The text is not one that a model should read; no call was made."""
+    reasons = (str(InputRefused()), why)
+    result = _without_data(claimed.event, claimed.revision, entry, Outcome.REFUSED_INPUT, reasons, now=now)
+    record = trail.decision(result, claimed.event, (), code=InputRefused.reason, scribe=scribe)
+    guard = ClaimToken(claimed.token)
+    return _changeset(result, claimed.event, guard, record, (), code=InputRefused.reason, scribe=scribe)
 
 
 def dead_at_the_door(

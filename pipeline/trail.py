@@ -13,7 +13,13 @@ from schemas.extraction import Attempt
 
 
 def decision(
-    result: Result, event: Received, attempts: Sequence[Attempt], *, code: str, scribe: Scribe
+    result: Result,
+    event: Received,
+    attempts: Sequence[Attempt],
+    *,
+    code: str,
+    scribe: Scribe,
+    flags: Sequence[str] = (),
 ) -> AuditRecord:
     """The record of a machine's decision; `code` is the stable reason, `reasons` are its words."""
     output = None
@@ -21,6 +27,7 @@ def decision(
         output = {"sha256": event.salted(canonical(result.data)).hex()}
     body = {
         "code": code,
+        "flags": list(flags),
         "cost_micros": result.cost_micros,
         "input": {
             "content": str(publish.content_id(event.event_id)),

@@ -6,7 +6,7 @@ import typing
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, NoReturn, TypeVar
+from typing import Any, Generic, Literal, NoReturn, TypeVar
 
 from pipeline.bounds import unbounded
 from pipeline.errors import InvalidWorkflowError
@@ -39,7 +39,9 @@ class Workflow(Generic[E, X]):
 
     `text` gives the part of an event that the model reads; `models` are aliases from cheap to
     strong, which settings map to endpoints; `checks` take (event, value, received at) and return a
-    complaint or None: a failed one is fed to the one re-ask, then to review. `ordered` works on
+    complaint or None: a failed one is fed to the one re-ask, then to review. A text of more than
+    `max_tokens` is refused; one that looks as if it spoke to the model goes to review, or its signs
+    are only noted in the audit trail. `ordered` works on
     events of one key one at a time.
     Raises InvalidWorkflowError, which names the file, the field and the cure.
     """
@@ -54,6 +56,8 @@ class Workflow(Generic[E, X]):
     models: tuple[str, ...]
     policy: Callable[[E, Answer[X]], Decision]
     checks: tuple[Callable[[E, X, datetime], str | None], ...] = ()
+    max_tokens: int = 32_000
+    suspicious: Literal["review", "note"] = "review"
     ordered: bool = False
 
     @property

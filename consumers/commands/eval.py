@@ -192,3 +192,32 @@ async def _run(
         end = await ready.run(receive.received(envelope, ready.entry, stamp=stamp()))
     ended()
     return end
+
+
+def _score(entry: "Entry", case: "Case", end: "Rehearsed") -> "CaseScore":
+    """An answer that goes to a person is scored as well: the report counts how often one is asked."""
+    from pipeline.comparators import comparators
+    from pipeline.record import cost_of
+    from pipeline.report import CaseScore
+    from pipeline.score import score
+    from schemas.decision import Outcome
+
+    assert end.changeset is not None  # noqa: S101 - the caller's own filter
+    result = end.changeset.result
+    answers = _answers(end.attempts)
+    groundings = _groundings(result.evidence)
+    costs = [attempt.cost_micros for attempt in end.attempts]
+    return CaseScore(
+        id=case.id,
+        verdicts=score(case.expected, result.data, comparators(entry.workflow.extraction)),
+        answered=result.data is not None,
+        valid_at_first=bool(answers) and answers[0].failure is None,
+        re_asks=_re_asks(answers),
+        reviewed=result.outcome is Outcome.NEEDS_REVIEW,
+        quoted=len(groundings),
+        grounded=sum(grounding.found for grounding in groundings),
+        input_tokens=sum(attempt.usage.input_tokens for attempt in end.attempts),
+        output_tokens=sum(attempt.usage.output_tokens for attempt in end.attempts),
+        cost_micros=None if None in costs else cost_of(end.attempts) or 0,
+        latency_ms=sum(attempt.latency_ms for attempt in end.attempts),
+    )
