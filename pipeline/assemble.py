@@ -55,9 +55,9 @@ def assemble(claimed: Claimed, entry: Entry, text: str, ask: Ask, *, step: int, 
 
 
 def instructions(entry: Entry, *, key: bytes) -> str:
-    """The system message: the workflow's prompt, how to read the fence, and a canary that must not come back."""
+    """The system message: a canary that must not come back, the prompt, how to read the fence."""
     word = canary(key, entry.version)
-    return f"{entry.instructions}\n\n{INSTRUCTION}\n\n{canary_sentence(word)}"
+    return f"{canary_sentence(word)}\n\n{entry.instructions}\n\n{INSTRUCTION}"
 
 
 def feedback(complaints: tuple[str, ...]) -> str:

@@ -5,7 +5,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pipeline.cases import Case
     from pipeline.catalogue import Entry
     from pipeline.comparison import Comparison, ShareDifference
-    from pipeline.report import CaseScore, Report
+    from pipeline.report import Report
 
 #: A provider may ask for a minute of silence; one that asks for more is away.
 _PATIENCE_SECONDS: Final = 120.0
@@ -136,13 +136,15 @@ def _baseline(file: Path, entry: "Entry", problems: list[str]) -> "Report | None
 async def _evaluate(
     settings: "Settings", entry: "Entry", found: "Labelled", *, alias: str | None, concurrency: int
 ) -> Evaluated:
+    from consumers.commands import scoring
     from consumers.commands.rehearsal import is_simulated, rehearsal
     from pipeline.report import Report
 
     started = time.monotonic()
     async with rehearsal(settings, entry, patience_seconds=_PATIENCE_SECONDS, alias=alias) as ready:
         ends = await _run_all(ready, found.cases, concurrency=min(concurrency, ready.slots))
-    decided = [(case, end) for case, end in zip(found.cases, ends, strict=True) if end.changeset]
+    pairs = zip(found.cases, ends, strict=True)
+    scores = [scoring.case_score(ready.entry, case, end) for case, end in pairs if end.changeset]
     attempts = tuple(attempt for end in ends for attempt in end.attempts)
     answered_by = Counter(attempt.model_answered for attempt in attempts if attempt.model_answered)
     return Evaluated(
@@ -150,7 +152,7 @@ async def _evaluate(
             workflow=entry.workflow.name,
             version=entry.version,
             model=", ".join(model for model, _ in answered_by.most_common()) or "nobody",
-            cases=tuple(_score(ready.entry, case, end) for case, end in decided),
+            cases=tuple(scores),
         ),
         origin=found.origin,
         seconds=time.monotonic() - started,
@@ -160,9 +162,7 @@ async def _evaluate(
     )
 
 
-async def _run_all(
-    ready: "Rehearsal", cases: "Sequence[Case]", *, concurrency: int
-) -> "list[Rehearsed]":
+async def _run_all(ready: "Rehearsal", cases: "Sequence[Case]", *, concurrency: int) -> "list[Rehearsed]":
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -194,30 +194,21 @@ async def _run(
     return end
 
 
-def _score(entry: "Entry", case: "Case", end: "Rehearsed") -> "CaseScore":
-    """An answer that goes to a person is scored as well: the report counts how often one is asked."""
-    from pipeline.comparators import comparators
-    from pipeline.record import cost_of
-    from pipeline.report import CaseScore
-    from pipeline.score import score
-    from schemas.decision import Outcome
+def _compared(done: Evaluated, baseline: "Report", margin: float) -> Evaluated:
+    from pipeline.comparison import compare_reports, regressions
+    from pipeline.report import InvalidReportError
 
-    assert end.changeset is not None  # noqa: S101 - the caller's own filter
-    result = end.changeset.result
-    answers = _answers(end.attempts)
-    groundings = _groundings(result.evidence)
-    costs = [attempt.cost_micros for attempt in end.attempts]
-    return CaseScore(
-        id=case.id,
-        verdicts=score(case.expected, result.data, comparators(entry.workflow.extraction)),
-        answered=result.data is not None,
-        valid_at_first=bool(answers) and answers[0].failure is None,
-        re_asks=_re_asks(answers),
-        reviewed=result.outcome is Outcome.NEEDS_REVIEW,
-        quoted=len(groundings),
-        grounded=sum(grounding.found for grounding in groundings),
-        input_tokens=sum(attempt.usage.input_tokens for attempt in end.attempts),
-        output_tokens=sum(attempt.usage.output_tokens for attempt in end.attempts),
-        cost_micros=None if None in costs else cost_of(end.attempts) or 0,
-        latency_ms=sum(attempt.latency_ms for attempt in end.attempts),
-    )
+    try:
+        comparison = compare_reports(baseline, done.report, seed=_SEED)
+    except InvalidReportError as error:
+        output.note(f"Compared with nothing: {error}")
+        return done
+    worse = regressions(comparison, margin=margin)
+    return replace(done, comparison=comparison, baseline=baseline, regressions=worse)
+
+
+def _write(done: Evaluated, out: Path | None) -> None:
+    from pipeline import report
+
+    if out is not None:
+        out.write_text(report.write(done.report) + "\n", "utf-8")

@@ -213,7 +213,9 @@ def _show(tried: Tried) -> None:
     from consumers.commands.rehearsal import is_simulated
 
     if is_simulated(tried.rehearsed.attempts):
-        output.say("SIMULATED: rules answer here, no model; set PENSTOCK_MODELS__<ALIAS>__* for a real one.\n")
+        output.say(
+            "SIMULATED: rules answer here, no model; set PENSTOCK_MODELS__<ALIAS>__* for a real one.\n"
+        )
     output.say(f"Workflow {tried.entry.workflow.name}, version {tried.entry.version[:12]}")
     shown: list[Mapping[str, Any]] = []
     for attempt in tried.rehearsed.attempts:

@@ -51,7 +51,8 @@ class _Reader:
         """None when a property that may not be null was not found, unless the object must be there."""
         value: dict[str, Any] = {}
         first: Found | None = None
-        for name, inner in schema.get("properties", {}).items():
+        # A quote is read off the text of its value, so the value comes first.
+        for name, inner in sorted(schema.get("properties", {}).items(), key=lambda one: one[0] == "quote"):
             found = replace(self, names=(name, *self.names)).read(inner)
             free = shapes.options(inner, self.root)[0]
             if name == "quote" and "value" in value and shapes.kind(free) == "string":

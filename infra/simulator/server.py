@@ -18,6 +18,7 @@ from infra.simulator import faults
 from infra.simulator.answers import answer
 from infra.simulator.script import Rule, load_gold, parse, take, text_hash
 from infra.simulator.shapes import Schema
+from pipeline.fence import unfence
 
 _PREFIX: Final = "simulated"
 _DRIP_SECONDS: Final = 0.6
@@ -154,7 +155,7 @@ def _parse(body: bytes) -> _Ask:
     match request:
         case {"model": str(model), "messages": [dict(), *_] as messages}:
             said = [(one.get("role"), str(one.get("content"))) for one in messages if isinstance(one, dict)]
-            first = next((text for role, text in said if role == "user"), "")
+            first = unfence(next((text for role, text in said if role == "user"), ""))
             return _Ask(model, first, schema, tool, sum(len(text) for _, text in said))
     raise ValueError("expected a model and a list of messages")
 

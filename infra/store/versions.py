@@ -56,7 +56,9 @@ class Incompatible:
         more = f" and {len(reasons) - _NAMED_REASONS} more" if len(reasons) > _NAMED_REASONS else ""
         workflow = self.entry.workflow
         old, new = self.published.version[:12], self.entry.version[:12]
-        problem = f"receivers of version {old} on {workflow.produces!r} cannot read version {new}: {told}{more}"
+        problem = (
+            f"receivers of version {old} on {workflow.produces!r} cannot read version {new}: {told}{more}"
+        )
         cure = (
             f"Publish on a new topic: produces={_next_topic(workflow.produces)!r}. "
             f"To see all: penstock workflow diff {old} {workflow.name}"

@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import Field
 
 from pipeline import PromptFile, Workflow
-from schemas import Answer, Decision, Event, Extraction, Text, accept, review
+from schemas import Answer, Decision, Event, Evidence, Extraction, Text, accept, review
 
 
 class ReceivedContract(Event):
@@ -16,13 +16,13 @@ class ReceivedContract(Event):
 class Terms(Extraction):
     """What a contract register lists of an agreement."""
 
-    parties: Annotated[list[Annotated[str, Text(200)]], Field(max_length=20)] = Field(
+    parties: Annotated[list[Annotated[str, Text(200)]], Field(max_length=20), Evidence()] = Field(
         description="Full names of all parties that the agreement binds, as written, each once; else empty."
     )
     jurisdiction: Annotated[str, Text(100)] | None = Field(
         description="State or country whose law governs the agreement, such as Delaware; null if not given."
     )
-    effective_date: datetime.date | None = Field(
+    effective_date: Annotated[datetime.date | None, Evidence()] = Field(
         description="Date from which the agreement is effective, as YYYY-MM-DD; null if not given."
     )
     term: Annotated[str, Text(60)] | None = Field(

@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import Field
 
 from pipeline import PromptFile, Workflow
-from schemas import Answer, Decision, Event, Extraction, Money, Text, accept, reject, review
+from schemas import Answer, Decision, Event, Evidence, Extraction, Money, Text, accept, reject, review
 
 
 class ScannedReceipt(Event):
@@ -16,18 +16,24 @@ class ScannedReceipt(Event):
 class Receipt(Extraction):
     """Every field may be null: paper tears, and a guess costs more than a gap."""
 
-    company: Annotated[str, Text(200)] | None = Field(
+    company: Annotated[Annotated[str, Text(200)] | None, Evidence()] = Field(
         description="Name of the shop or company that issued the receipt, as printed; null if not given."
     )
-    date: datetime.date | None = Field(
+    date: Annotated[datetime.date | None, Evidence()] = Field(
         description="Date of the purchase as YYYY-MM-DD, not a due or expiry date; null if not given."
     )
-    address: Annotated[str, Text(400)] | None = Field(
+    address: Annotated[Annotated[str, Text(400)] | None, Evidence(otherwise="null")] = Field(
         description="Postal address of the company on one line, as printed; null if not given."
     )
-    total: Money | None = Field(
+    total: Annotated[Money | None, Evidence()] = Field(
         description="Grand total to pay, tax and rounding included, such as 12.50; null if not given."
     )
+
+
+def not_in_the_future(receipt: ScannedReceipt, found: Receipt, received_at: datetime.datetime) -> str | None:
+    """A day of grace: the shop may be east of us."""
+    latest = received_at.date() + datetime.timedelta(days=1)
+    return "date: it is in the future" if found.date and found.date > latest else None
 
 
 def policy(receipt: ScannedReceipt, answer: Answer[Receipt]) -> Decision:
@@ -55,4 +61,5 @@ workflow = Workflow(
     prompt=PromptFile("receipts.md"),
     models=("fast", "strong"),
     policy=policy,
+    checks=(not_in_the_future,),
 )

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from pipeline import ByMeaning, PromptFile, Workflow
-from schemas import Answer, Decision, Event, Extraction, Money, Text, accept, review
+from schemas import Answer, Decision, Event, Evidence, Extraction, Money, Text, accept, review
 
 #: Refunds up to these amounts need no second pair of eyes; other currencies always do.
 REFUND_LIMITS = {"EUR": Decimal(100), "GBP": Decimal(100), "USD": Decimal(100)}
@@ -49,14 +49,14 @@ class Ticket(Extraction):
     product: Annotated[str, Text(200)] | None = Field(
         description="Product or service that the message is about, as written; null if none is named."
     )
-    order_number: Annotated[str, Text(60)] | None = Field(
+    order_number: Annotated[Annotated[str, Text(60)] | None, Evidence(otherwise="null")] = Field(
         description="Order, invoice or booking number, as written; null if none is given."
     )
     asks: Annotated[str, Text(300), ByMeaning()] = Field(
         description="What the customer asks us to do, in one short English sentence."
     )
     sentiment: Sentiment = Field(description="The customer's mood towards us.")
-    refund_amount: Money | None = Field(
+    refund_amount: Annotated[Money | None, Evidence()] = Field(
         description="Amount of money that the customer asks back, such as 49.90; null if none is written."
     )
     refund_currency: Annotated[str, StringConstraints(pattern="^[A-Z]{3}$", max_length=3)] | None = Field(
