@@ -70,7 +70,8 @@ class Drains:
 
     def __post_init__(self) -> None:
         total = 1 if self.suspects else self.settings.slots
-        self.slots = Slots(total, min(total, self.settings.lane_slots))
+        per_lane = min(total, self.settings.lane_slots)
+        self.slots = Slots(total, per_lane, lanes=len(self.catalogue.entries))
         self._commits: Batcher[Changeset, Written] = Batcher(
             self.store.commit, limit=_COMMIT_LIMIT, linger_seconds=_COMMIT_LINGER_SECONDS
         )
@@ -156,22 +157,13 @@ class Drains:
 
     async def _drain(self, lane: str) -> None:
         deadline = time.monotonic() + _MAX_DRAIN_SECONDS
-        workflow = self.catalogue.by_name[lane].workflow
         while not self._stopping:
             self._again.discard(lane)
             self._freed.clear()
-            room = self.world.model.room(workflow.models[0])
-            if room is None:
+            limit = self._limit(lane)
+            if limit is None:
                 return  # its breakers are open: events wait, and nothing is counted against them
-            limit = min(self.slots.share(lane, self._hungry), room)
-            claimed: Sequence[Claimed] = ()
-            if limit:
-                claimed = await self.store.claim(
-                    lane, limit=limit, ordered=workflow.ordered, suspects=self.suspects
-                )
-            for one in claimed:
-                self._start(lane, one)
-            if len(claimed) < limit and lane not in self._again:
+            if await self._claim(lane, limit) < limit and lane not in self._again:
                 return
             if lane not in self._hungry and self.slots.free == 0:
                 self.ring_others(lane)
@@ -182,6 +174,21 @@ class Drains:
             if limit == 0:
                 await self._slot_freed()
             await asyncio.sleep(_GATHER_SECONDS)
+
+    async def _claim(self, lane: str, limit: int) -> int:
+        """Claim and start up to `limit` events; returns how many there were."""
+        if limit == 0:
+            return 0
+        ordered = self.catalogue.by_name[lane].workflow.ordered
+        claimed = await self.store.claim(lane, limit=limit, ordered=ordered, suspects=self.suspects)
+        for one in claimed:
+            self._start(lane, one)
+        return len(claimed)
+
+    def _limit(self, lane: str) -> int | None:
+        """How many events may be claimed now; None while the lane's model cannot be called."""
+        room = self.world.model.room(self.catalogue.by_name[lane].workflow.models[0])
+        return None if room is None else min(self.slots.share(lane, self._hungry), room)
 
     async def _slot_freed(self) -> None:
         with contextlib.suppress(TimeoutError):

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -33,6 +33,29 @@ def name_of(settings: EndpointSettings) -> str:
 
 
 @dataclass
+class Unshared:
+    """The rows of one process, for as long as it lives: where there is no database."""
+
+    rows: dict[str, Breaker] = field(default_factory=dict)
+
+    async def breakers(self) -> list[Breaker]:
+        return list(self.rows.values())
+
+    async def probe(self, endpoint: str, *, now: datetime) -> Breaker | None:
+        taken = breakers.probing(self._row(endpoint), now=now)
+        if taken is not None:
+            self.rows[endpoint] = taken
+        return taken
+
+    async def note(self, endpoint: str, failure: str | None, *, probe: bool, now: datetime) -> Breaker:
+        self.rows[endpoint] = breakers.after(self._row(endpoint), failure, probe=probe, now=now)
+        return self.rows[endpoint]
+
+    def _row(self, endpoint: str) -> Breaker:
+        return self.rows.get(endpoint) or Breaker(endpoint)
+
+
+@dataclass
 class Endpoints:
     """Balances the calls of one process over their endpoints; lives on its loop."""
 
@@ -42,7 +65,7 @@ class Endpoints:
     opened: Callable[[Breaker], None] = lambda breaker: None
     _busy: dict[str, int] = field(default_factory=dict)
     _breakers: dict[str, Breaker] = field(default_factory=dict)
-    _probing: set[str] = field(default_factory=set)
+    _admitted: set[str] = field(default_factory=set)
     settings: dict[str, EndpointSettings] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -55,7 +78,11 @@ class Endpoints:
         self._breakers = {row.endpoint: row for row in await self.rows.breakers()}
 
     def rungs(self, aliases: Sequence[str]) -> tuple[Rung, ...]:
-        """Per alias the endpoints that can be called now, the one with most free capacity first."""
+        """Per alias the endpoints that can be called now, the one with most free capacity first.
+
+        One whose probe is due comes before them: while others answer, nobody would call it again. The
+        event that finds it still failing goes on to the next.
+        """
         return tuple(Rung(alias, self._usable(alias)) for alias in aliases)
 
     def room(self, alias: str) -> int | None:
@@ -72,29 +99,35 @@ class Endpoints:
 
     async def admit(self, endpoint: str) -> bool:
         """May this call be made? Closed breakers say yes at once; an open one lets one probe through."""
-        if self._breaker(endpoint).is_closed:
+        before = self._breaker(endpoint)
+        if before.is_closed:
             return True
-        taken = await self.rows.probe(endpoint, now=self.clock())
-        if taken is None:
-            await self.refresh()
-            return self._breaker(endpoint).is_closed
+        now = self.clock()
+        try:
+            taken = await self.rows.probe(endpoint, now=now)
+            if taken is None:
+                await self.refresh()
+                return self._breaker(endpoint).is_closed
+        except StoreUnavailable:  # nobody can say whose the probe is: the event waits, as for any other
+            self._breakers[endpoint] = replace(before, retry_at=now + breakers.MIN_PAUSE)
+            return False
         self._breakers[endpoint] = taken
-        self._probing.add(endpoint)
+        self._admitted.add(endpoint)
         return True
 
     @contextmanager
-    def busy(self, endpoint: str) -> Iterator[None]:
-        """A call is under way at this endpoint."""
+    def busy(self, endpoint: str) -> Iterator[bool]:
+        """A call is under way at this endpoint; says whether it is the probe that was admitted last."""
+        probe = endpoint in self._admitted
+        self._admitted.discard(endpoint)
         self._busy[endpoint] = self._busy.get(endpoint, 0) + 1
         try:
-            yield
+            yield probe
         finally:
             self._busy[endpoint] -= 1
 
-    async def ended(self, endpoint: str, failure: str | None) -> None:
+    async def ended(self, endpoint: str, failure: str | None, *, probe: bool) -> None:
         """Tell the breaker how a call ended, when that changes anything."""
-        probe = endpoint in self._probing
-        self._probing.discard(endpoint)
         before = self._breaker(endpoint)
         if not probe and breakers.after(before, failure, probe=probe, now=self.clock()) == before:
             return
@@ -103,13 +136,13 @@ class Endpoints:
             row = await self.rows.note(endpoint, failure, probe=probe, now=now)
         except StoreUnavailable:  # the others learn it by themselves
             row = breakers.after(before, failure, probe=probe, now=now)
-        self._breakers[endpoint] = row
-        if before.is_closed and not row.is_closed:
+        known, self._breakers[endpoint] = self._breaker(endpoint), row
+        if known.is_closed and not row.is_closed:
             self.opened(row)
 
     def _usable(self, alias: str) -> tuple[str, ...]:
         usable = [name for name in self._names(alias) if self._may_be_called(name)]
-        return tuple(sorted(usable, key=lambda name: (not self._breaker(name).is_closed, -self._free(name))))
+        return tuple(sorted(usable, key=lambda name: (self._breaker(name).is_closed, -self._free(name))))
 
     def _names(self, alias: str) -> list[str]:
         return list(dict.fromkeys(name_of(endpoint) for endpoint in self.models[alias].all_endpoints))
@@ -119,7 +152,7 @@ class Endpoints:
 
     def _may_be_called(self, name: str) -> bool:
         retry_at = self._breaker(name).retry_at
-        return retry_at is None or (retry_at <= self.clock() and name not in self._probing)
+        return retry_at is None or retry_at <= self.clock()
 
     def _breaker(self, name: str) -> Breaker:
         return self._breakers.get(name) or Breaker(name)

@@ -104,11 +104,11 @@ class OpenAIModel:
             latency_ms=0,
             larger=call.larger,
         )
-        with self.endpoints.busy(call.endpoint):
+        with self.endpoints.busy(call.endpoint) as probe:
             known = await self._ask(call, request.body, settings)
         attempt = replace(attempt, latency_ms=int((time.monotonic() - started) * 1000), **known)
         attempt = _charged(attempt, settings, len(request.body))
-        await self.endpoints.ended(call.endpoint, attempt.failure)
+        await self.endpoints.ended(call.endpoint, attempt.failure, probe=probe)
         return attempt
 
     def read(self, entry: Entry, attempt: Attempt) -> Reading:

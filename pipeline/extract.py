@@ -63,7 +63,7 @@ def next_step(history: Sequence[Attempt], rungs: Sequence[Rung], *, made: int, j
     """
     if made and history[-1].failure == CallCancelled.reason:
         return Wait(timedelta(0), CallCancelled.reason)
-    now = [attempt for attempt in history[len(history) - made :] if attempt.failure]
+    now = [attempt for attempt in history[len(history) - made :] if _is_the_endpoints(attempt)]
     history = [attempt for attempt in history if attempt.failure != CallCancelled.reason]
     if not history:
         return _ask(rungs[0], jitter=jitter)
@@ -73,6 +73,11 @@ def next_step(history: Sequence[Attempt], rungs: Sequence[Rung], *, made: int, j
     return _after_failure(
         last, history, rungs, failed={attempt.endpoint for attempt in now}, made=made, jitter=jitter
     )
+
+
+def _is_the_endpoints(attempt: Attempt) -> bool:
+    """Did the endpoint fail, rather than the model that answers there?"""
+    return FATES.get(attempt.failure or "") in (Fate.RETRY, Fate.WAIT)
 
 
 def _after_failure(

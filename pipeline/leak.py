@@ -127,10 +127,11 @@ def _letters(content: bytes) -> bytes:
 
 
 def _from_base64(packed: bytes) -> Iterator[bytes]:
-    """Wherever in a run it begins: at each offset that four signs leave."""
+    """Wherever in a run it begins: at each offset that four signs leave; to its last byte, padded or not."""
     for run in _BASE64.findall(packed):
         for offset in range(4):
-            yield binascii.a2b_base64(run[offset : offset + (len(run) - offset) // 4 * 4])
+            signs = run[offset : len(run) - ((len(run) - offset) % 4 == 1)]
+            yield binascii.a2b_base64(signs + b"=" * (-len(signs) % 4))
 
 
 def _from_hex(plain: bytes) -> Iterator[bytes]:

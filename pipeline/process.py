@@ -16,7 +16,7 @@ from pipeline.ports import Journal, Model
 from pipeline.receive import stored
 from pipeline.record import decided, given_up, refused
 from pipeline.retry import MAX_CRASHES, MAX_FAULTS, backoff
-from pipeline.screen import Screening, screen
+from pipeline.screen import screen
 from schemas.changeset import Changeset, Scribe
 from schemas.decision import Route, review
 from schemas.event import Event
@@ -37,26 +37,16 @@ class World:
 
 async def process(claimed: Claimed, entry: Entry, world: World) -> Changeset | Release:
     """Bring a claimed event to its decision, or say when to try again."""
-    if claimed.crashes > MAX_CRASHES:
-        return _dead(claimed, entry, world, reason=Crashed.reason)
-    try:
-        event = stored(entry, claimed.event)
-    except InvalidEvent as error:  # the schema is stricter than when the event was accepted
-        return _dead(claimed, entry, world, reason=error.reason, detail=str(error))
-
-    work = Case(claimed, entry, event, entry.workflow.text(event), list(claimed.attempts))
-    screening = screen(
-        work.text, max_tokens=entry.workflow.max_tokens, fields=entry.workflow.extraction.model_fields
-    )
-    if screening.refused:
-        return refused(claimed, entry, screening.refused, now=world.clock(), scribe=world.scribe)
+    work = _opened(claimed, entry, world)
+    if isinstance(work, Changeset):
+        return work
     while True:
         rungs = world.model.rungs(entry.workflow.models)
         match next_step(work.history(world), rungs, made=work.made, jitter=world.jitter()):
             case Ask() as ask:
                 await _ask(work, ask, world)
             case Answered(attempt):
-                return _decided(work, attempt, screening, world)
+                return _decided(work, attempt, world)
             case Wait(delay, reason):
                 return Release(claimed, delay, reason)
             case GiveUp() as end:
@@ -71,6 +61,7 @@ class Case:
     entry: Entry
     event: Event
     text: str
+    flags: tuple[str, ...]
     attempts: list[Attempt]
     made: int = 0
     judged: dict[UUID, Assessment] = field(default_factory=dict)
@@ -101,6 +92,22 @@ class Case:
         return self.judged[attempt.id]
 
 
+def _opened(claimed: Claimed, entry: Entry, world: World) -> Case | Changeset:
+    """The case; or its end at once, where no model needs to be asked."""
+    if claimed.crashes > MAX_CRASHES:
+        return _dead(claimed, entry, world, reason=Crashed.reason)
+    try:
+        event = stored(entry, claimed.event)
+    except InvalidEvent as error:  # the schema is stricter than when the event was accepted
+        return _dead(claimed, entry, world, reason=error.reason, detail=str(error))
+    workflow = entry.workflow
+    text = workflow.text(event)
+    screening = screen(text, max_tokens=workflow.max_tokens, fields=workflow.extraction.model_fields)
+    if screening.refused:
+        return refused(claimed, entry, screening.refused, now=world.clock(), scribe=world.scribe)
+    return Case(claimed, entry, event, text, screening.flags, list(claimed.attempts))
+
+
 async def _ask(case: Case, ask: Ask, world: World) -> None:
     if not await world.model.admit(ask.endpoint):
         return  # somebody else probes it; the next look at the rungs knows
@@ -111,12 +118,12 @@ async def _ask(case: Case, ask: Ask, world: World) -> None:
     case.made += 1
 
 
-def _decided(case: Case, attempt: Attempt, screening: Screening, world: World) -> Changeset:
+def _decided(case: Case, attempt: Attempt, world: World) -> Changeset:
     found = case.judge(attempt, world)
     answer = Answer(found.value, tuple(case.attempts), found.evidence)
     decision = decide(case.entry, case.event, answer)
-    if screening.flags and case.entry.workflow.suspicious == "review" and decision.route is Route.ACCEPT:
-        decision = review(str(Suspicious()), *screening.flags)
+    if case.flags and case.entry.workflow.suspicious == "review" and decision.route is Route.ACCEPT:
+        decision = review(str(Suspicious()), *case.flags)
     return decided(
         case.claimed,
         case.entry,
@@ -124,7 +131,7 @@ def _decided(case: Case, attempt: Attempt, screening: Screening, world: World) -
         answer,
         now=world.clock(),
         scribe=world.scribe,
-        flags=screening.flags,
+        flags=case.flags,
     )
 
 

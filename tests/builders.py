@@ -11,20 +11,23 @@ from pydantic import Field
 
 from pipeline import Workflow
 from pipeline.assemble import Call
+from pipeline.assess import Guard
 from pipeline.catalogue import Entry
 from pipeline.claim import Claimed
+from pipeline.extract import Rung
 from pipeline.process import World
 from pipeline.receive import Stamp, canonical
 from pipeline.workflow import AnyWorkflow
 from schemas import Answer, Decision, Event, Extraction, Money, Text, accept, reject, review
 from schemas.changeset import Actor, Scribe
 from schemas.event import Identity, Origin, Received
-from schemas.extraction import Attempt, Request, Usage
+from schemas.extraction import Attempt, Reading, Request, Usage
 
 NOW: Final = datetime(2024, 5, 17, 12, 30, tzinfo=UTC)
 STAMP: Final = Stamp(secret=b"secret of the tests", salt=bytes(range(16)))
 SCRIBE: Final = Scribe(Actor("service", "worker"), release="0.0.0", max_message_bytes=1_000_000)
 TOKEN: Final = UUID(int=7)
+GUARD: Final = Guard(key=b"key of the tests", secrets=frozenset({"sk-of-the-tests"}))
 
 X = TypeVar("X", bound=Extraction)
 
@@ -94,10 +97,24 @@ def received(
     )
 
 
+def endpoint_of(alias: str, place: str = "here") -> str:
+    """The name of an endpoint behind `alias`."""
+    return f"{alias}-1@{place}"
+
+
+def rungs(aliases: Sequence[str] = NOTES.models, *places: str) -> tuple[Rung, ...]:
+    """Each alias with an endpoint at each place, `here` unless others are named."""
+    return tuple(
+        Rung(alias, tuple(endpoint_of(alias, place) for place in places or ("here",))) for alias in aliases
+    )
+
+
 def attempt(
     failure: str | None = None,
     *,
     alias: str = "fast",
+    endpoint: str | None = None,
+    larger: bool = False,
     step: int = 0,
     answer: Mapping[str, Any] | None = None,
     complaints: tuple[str, ...] = (),
@@ -113,6 +130,8 @@ def attempt(
         step=step,
         version=version,
         alias=alias,
+        endpoint=endpoint or endpoint_of(alias),
+        larger=larger,
         model_asked=f"{alias}-1",
         request=Request(b'{"text":"\0"}', (b"12.50 for the ferry to Oban",)),
         request_sha256=b"\1" * 32,
@@ -148,23 +167,57 @@ def claimed(
 
 
 class FakeModel:
-    """Gives the `replies` in turn: the reason of a failure, or an answer. Keeps the calls."""
+    """Gives the `replies` in turn: the reason of a failure, or an answer. Keeps the calls.
 
-    def __init__(self, *replies: str | Mapping[str, Any]) -> None:
+    Each alias has an endpoint at each of `places`; `probed` are those that somebody else probes: seen as
+    usable once, and not admitted.
+    """
+
+    def __init__(
+        self,
+        *replies: str | Mapping[str, Any],
+        places: Sequence[str] = ("here",),
+        probed: Sequence[str] = (),
+    ) -> None:
         self.replies = list(replies)
+        self.places = list(places)
+        self.probed = set(probed)
+        self.closed: set[str] = set()
         self.calls: list[Call] = []
+
+    def rungs(self, aliases: Sequence[str]) -> tuple[Rung, ...]:
+        return tuple(
+            replace(rung, endpoints=tuple(name for name in rung.endpoints if name not in self.closed))
+            for rung in rungs(aliases, *self.places)
+        )
+
+    def room(self, alias: str) -> int | None:
+        return 100
+
+    async def refresh(self) -> None:
+        return None
+
+    async def admit(self, endpoint: str) -> bool:
+        if endpoint in self.probed:
+            self.closed.add(endpoint)
+        return endpoint not in self.closed
 
     async def ask(self, call: Call) -> Attempt:
         self.calls.append(call)
         reply = self.replies.pop(0)
-        if isinstance(reply, str):
-            complaints = ("amount: not a string",) if reply == "unusable_output" else ()
-            return attempt(reply, alias=call.alias, step=call.step, complaints=complaints)
-        return attempt(alias=call.alias, step=call.step, answer=reply)
+        failure = reply if isinstance(reply, str) else None
+        return attempt(
+            failure,
+            alias=call.alias,
+            endpoint=call.endpoint,
+            larger=call.larger,
+            step=call.step,
+            answer=None if isinstance(reply, str) else reply,
+            complaints=("amount: not a string",) if failure == "unusable_output" else (),
+        )
 
-    def read(self, entry: Entry, attempt: Attempt) -> Extraction:
-        extraction: Extraction = entry.workflow.extraction.model_validate_json(attempt.response)
-        return extraction
+    def read(self, entry: Entry, attempt: Attempt) -> Reading:
+        return Reading(entry.workflow.extraction.model_validate_json(attempt.response))
 
 
 class FakeJournal:
@@ -178,7 +231,7 @@ class FakeJournal:
 
 
 def world(model: FakeModel, journal: FakeJournal | None = None) -> World:
-    return World(model, journal or FakeJournal(), SCRIBE, clock=lambda: NOW, jitter=lambda: 0.5)
+    return World(model, journal or FakeJournal(), SCRIBE, clock=lambda: NOW, jitter=lambda: 0.5, guard=GUARD)
 
 
 def answer_of(value: X, attempts: Sequence[Attempt] = ()) -> Answer[X]:

@@ -1,4 +1,4 @@
-"""`penstock workflow diff`: two versions of workflows in, what changed and what receivers notice of it out."""
+"""`penstock workflow diff`: two versions in, what changed and what receivers notice of it out."""
 
 import re
 from collections.abc import Sequence

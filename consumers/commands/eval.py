@@ -1,4 +1,4 @@
-"""`penstock eval`: labelled cases through the real path; how much of each field is right, and at what price."""
+"""`penstock eval`: labelled cases through the real path in, how much is right and at what price out."""
 
 import asyncio
 import sys
@@ -14,6 +14,7 @@ from cyclopts.validators import Number
 
 from consumers.commands import output
 from consumers.commands.output import Json
+from pipeline.comparison import MARGIN
 
 if TYPE_CHECKING:
     from consumers.commands.labelled import Labelled
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 #: A provider may ask for a minute of silence; one that asks for more is away.
 _PATIENCE_SECONDS: Final = 120.0
+_SHARE: Final = Number(gte=0, lte=1)
 #: The draws of the intervals: the same for everybody.
 _SEED: Final = 0
 
@@ -54,9 +56,7 @@ def evaluate(
     model: Annotated[str | None, Parameter(help="Ask this alias only, instead of the workflow's.")] = None,
     out: Annotated[Path | None, Parameter(help="Write the report there, as JSON.")] = None,
     concurrency: Annotated[int, Parameter(help="Cases at once.", validator=Number(gte=1))] = 8,
-    margin: Annotated[
-        float, Parameter(help="A loss up to this share is none.", validator=Number(gte=0, lte=1))
-    ] = 0.02,
+    margin: Annotated[float, Parameter(help="A loss up to this share is none.", validator=_SHARE)] = MARGIN,
     as_json: Json = False,
 ) -> None:
     """Run labelled cases through the workflow NAME, without a database, and score each field.
@@ -66,10 +66,9 @@ def evaluate(
     95 % interval of the difference, have lost more than the margin. Without PENSTOCK_MODELS__* the
     simulated model answers, which says nothing about a real one.
 
-    Exit code 1 on a regression, 2 when cases or reports cannot be read, 6 when the model could not be asked
+    Exit code 1 on a regression, 2 when cases or reports cannot be used, 6 when the model could not be asked
     for all cases; those are left out.
     """
-    from consumers.cli import EXIT_FAILURE, EXIT_UNAVAILABLE
     from consumers.commands import scoreboard
     from consumers.commands.running import run, settings_for
     from pipeline import catalogue as catalogues
@@ -78,17 +77,26 @@ def evaluate(
     entry = catalogues.load(settings.workflows).named(name)
     found, baseline = _checked(entry, cases, against, out)
     done = run(_evaluate(settings, entry, found, alias=model, concurrency=concurrency))
-    if baseline is not None:
+    if baseline is not None and done.report.cases:
         done = _compared(done, baseline, margin)
     _write(done, out)
     if as_json:
         output.emit_json(scoreboard.told(done))
     else:
         scoreboard.show(done, margin=margin, against=str(against), out=out)
+    _end(done)
+
+
+def _end(done: Evaluated) -> None:
+    """With the exit code of the gravest thing that is to be told."""
+    from consumers.cli import EXIT_FAILURE, EXIT_UNAVAILABLE, EXIT_USAGE
+
     if done.regressions:
         raise SystemExit(EXIT_FAILURE)
     if done.left_out:
         raise SystemExit(EXIT_UNAVAILABLE)
+    if done.baseline is not None and done.comparison is None:
+        raise SystemExit(EXIT_USAGE)
 
 
 def _checked(
@@ -106,6 +114,8 @@ def _checked(
         problems += error.problems
     if against is not None:
         baseline = _baseline(against, entry, problems)
+    if found and baseline and not {case.id for case in found.cases} & {one.id for one in baseline.cases}:
+        problems.append(f"{against}: has no case of these, by their ids")
     if out is not None and not out.absolute().parent.is_dir():
         problems.append(f"{out}: there is no such folder to write to")
     if found is None or problems:
@@ -202,7 +212,7 @@ def _compared(done: Evaluated, baseline: "Report", margin: float) -> Evaluated:
         comparison = compare_reports(baseline, done.report, seed=_SEED)
     except InvalidReportError as error:
         output.note(f"Compared with nothing: {error}")
-        return done
+        return replace(done, baseline=baseline)
     worse = regressions(comparison, margin=margin)
     return replace(done, comparison=comparison, baseline=baseline, regressions=worse)
 
@@ -210,5 +220,5 @@ def _compared(done: Evaluated, baseline: "Report", margin: float) -> Evaluated:
 def _write(done: Evaluated, out: Path | None) -> None:
     from pipeline import report
 
-    if out is not None:
+    if out is not None and done.report.cases:
         out.write_text(report.write(done.report) + "\n", "utf-8")

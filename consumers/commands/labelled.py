@@ -32,7 +32,7 @@ class Labelled:
 
 
 @dataclass(frozen=True, slots=True)
-class BadCases(Exception):  # noqa: N818 - the cases are bad, each in its own line
+class BadCases(Exception):
     """Nothing can be run: every problem, with its line."""
 
     problems: tuple[str, ...]

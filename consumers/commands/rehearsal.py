@@ -7,21 +7,19 @@ through here, up to a limit.
 import asyncio
 import random
 import secrets
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import Final
 from uuid import UUID, uuid4
 
 from consumers import wiring
-from infra.endpoints import Endpoints
+from infra.endpoints import Endpoints, Unshared
 from infra.llm import OpenAIModel
 from infra.settings import ModelSettings, Settings
 from infra.simulator.server import Options, serve
-from pipeline import breaker as breakers
 from pipeline import catalogue as catalogues
-from pipeline.breaker import Breaker
+from pipeline.assess import Guard
 from pipeline.catalogue import Catalogue, Entry
 from pipeline.claim import Claimed, Release
 from pipeline.errors import CallCancelled, InvalidSettingsError, ModelMisconfigured, QuotaExhausted
@@ -71,6 +69,7 @@ class Rehearsal:
     journal: MemoryJournal
     slots: int
     patience_seconds: float
+    waiting: Callable[[float, str], None] = lambda seconds, reason: None
     hopeless: str | None = None
 
     async def run(self, event: Received) -> Rehearsed:
@@ -88,6 +87,7 @@ class Rehearsal:
                 return Rehearsed(event, self.journal.of(event), None, waits_for=end.reason)
             else:
                 left -= delay
+                self.waiting(delay, end.reason)
                 await asyncio.sleep(delay)
                 claimed = replace(claimed, attempts=self.journal.of(event))
         return Rehearsed(event, self.journal.of(event), None, waits_for=self.hopeless)
@@ -121,13 +121,11 @@ async def rehearsal(
             url = await stack.enter_async_context(serve(Options(latency_seconds=latency)))
             models = _simulated(wiring.simulated(settings, url).models, entry.workflow.models)
         _check(entry, models, alias)
-        model = OpenAIModel(Endpoints(models, _Breakers(), wiring.clock), wiring.clock)
+        model = OpenAIModel(Endpoints(models, Unshared(), wiring.clock), wiring.clock)
         stack.push_async_callback(model.close)
         journal = MemoryJournal()
-        scribe = Scribe(wiring.service(), wiring.release(), settings.kafka.max_message_bytes)
-        world = World(model, journal, scribe, clock=wiring.clock, jitter=random.random)
         slots = min(_slots(models[name]) for name in entry.workflow.models)
-        yield Rehearsal(entry, world, journal, slots, patience_seconds)
+        yield Rehearsal(entry, _world(settings, model, journal), journal, slots, patience_seconds)
 
 
 def stamp() -> Stamp:
@@ -138,6 +136,14 @@ def stamp() -> Stamp:
 def is_simulated(attempts: tuple[Attempt, ...]) -> bool:
     """Did the simulator answer, ours or one that the settings name?"""
     return any((one.model_answered or one.model_asked).startswith(_SIMULATED) for one in attempts)
+
+
+def _world(settings: Settings, model: OpenAIModel, journal: MemoryJournal) -> World:
+    """As `wiring.world`, without a deployment: the keys are of this process only."""
+    scribe = Scribe(wiring.service(), wiring.release(), settings.kafka.max_message_bytes)
+    ours = {one.api_key.get_secret_value() for all_ in settings.models.values() for one in all_.all_endpoints}
+    guard = Guard(secrets.token_bytes(32), frozenset(ours - {""}))
+    return World(model, journal, scribe, clock=wiring.clock, jitter=random.random, guard=guard)
 
 
 def _check(entry: Entry, models: Mapping[str, ModelSettings], alias: str | None) -> None:
@@ -160,26 +166,3 @@ def _simulated(models: Mapping[str, ModelSettings], aliases: tuple[str, ...]) ->
 
 def _slots(model: ModelSettings) -> int:
     return sum(endpoint.slots for endpoint in model.all_endpoints)
-
-
-@dataclass
-class _Breakers:
-    """The rows of the breakers, for as long as the process lives."""
-
-    rows: dict[str, Breaker] = field(default_factory=dict)
-
-    async def breakers(self) -> list[Breaker]:
-        return list(self.rows.values())
-
-    async def probe(self, endpoint: str, *, now: datetime) -> Breaker | None:
-        taken = breakers.probing(self._row(endpoint), now=now)
-        if taken is not None:
-            self.rows[endpoint] = taken
-        return taken
-
-    async def note(self, endpoint: str, failure: str | None, *, probe: bool, now: datetime) -> Breaker:
-        self.rows[endpoint] = breakers.after(self._row(endpoint), failure, probe=probe, now=now)
-        return self.rows[endpoint]
-
-    def _row(self, endpoint: str) -> Breaker:
-        return self.rows.get(endpoint) or Breaker(endpoint)

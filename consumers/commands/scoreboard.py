@@ -39,7 +39,7 @@ def show(done: "Evaluated", *, margin: float, against: str, out: Path | None) ->
         output.say(f"{_BANNER}\n")
     output.say(f"{report.workflow}, version {report.version[:12]}, answered by {report.model}")
     output.say(f"{len(report.cases)} cases from {done.origin} in {done.seconds:.1f} s\n")
-    for line in (*_fields(report.summary), "", *_facts(report.summary)):
+    for line in (*_fields(report.summary), "", *_facts(report.summary)) if report.cases else ():
         output.say(line)
     for reason, count in done.left_out.items():
         output.say(f"LEFT OUT     {count} cases that no model could be asked for: {reason}")
@@ -47,7 +47,7 @@ def show(done: "Evaluated", *, margin: float, against: str, out: Path | None) ->
         output.say(f"FAULTY       {count} cases ended by {error} in the workflow's code: try one of them")
     if done.comparison is not None and done.baseline is not None:
         _show_comparison(done, done.baseline, margin=margin, against=against)
-    if out is not None:
+    if out is not None and report.cases:
         output.note(f"The report is in {out}; compare the next one with --against {out}")
 
 
@@ -79,7 +79,7 @@ def _facts(summary: Summary) -> Iterator[str]:
     if summary.cost_micros is None:
         yield "cost         unknown: no price is set"
     else:
-        each = summary.cost_micros / cases / 1_000_000 if cases else 0
+        each = summary.cost_micros / cases / 1_000_000
         yield f"cost         {summary.cost_micros / 1_000_000:.6f}, {each:.6f} for each case"
     yield f"latency      p50 {summary.latency_p50_ms} ms, p95 {summary.latency_p95_ms} ms"
 
@@ -97,7 +97,7 @@ def _show_comparison(done: "Evaluated", baseline: Report, *, margin: float, agai
     )
     for one in (*comparison.fields, comparison.overall, comparison.documents):
         output.say(_difference(one, is_worse=one in done.regressions))
-    names = ", ".join(one.name for one in done.regressions)
+    names = ", ".join(_NAMES.get(one.name, one.name) for one in done.regressions)
     verdict = f"REGRESSION: {names}" if names else "No regression"
     output.say(f"\n{verdict} (a loss of up to {margin:.1%} is none)")
 

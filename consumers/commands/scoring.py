@@ -1,6 +1,7 @@
 """A case and what became of it in, its scores out: as `pipeline.report` counts them."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, Final
 
 from consumers.commands.rehearsal import Rehearsed
@@ -50,8 +51,9 @@ def re_asks(answers: Sequence[Attempt]) -> int:
 
     A repeat with a larger limit is none: nothing was wrong but the length.
     """
-    following = zip(answers, answers[1:], strict=False)
-    return sum(before.alias == after.alias and before.larger == after.larger for before, after in following)
+    return sum(
+        before.alias == after.alias and before.larger == after.larger for before, after in pairwise(answers)
+    )
 
 
 def _groundings(evidence: Mapping[str, Any] | None) -> Iterator[Grounding]:

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import App, Parameter
 
 from consumers.commands import output
+from consumers.commands.difference import diff
 from consumers.commands.output import Json
+from consumers.commands.trying import try_workflow
 
 if TYPE_CHECKING:
     from infra.settings import Settings
@@ -22,8 +24,8 @@ _NEXT = """Edit them; then, if `penstock dev` runs, start it again, and try:
 When you change what it publishes: penstock workflow contracts --write"""
 
 app = App(name="workflow", help="List, show, try, scaffold, compare, pause and resume workflows.")
-app.command("consumers.commands.trying:try_workflow", name="try")
-app.command("consumers.commands.difference:diff", name="diff")
+app.command(try_workflow, name="try")
+app.command(diff)
 
 
 def _catalogue() -> "tuple[Settings, Catalogue]":

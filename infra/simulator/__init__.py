@@ -7,6 +7,8 @@ name begins with `simulated`. The text never decides what the server does; the f
 1. a rule of `POST /script`: `{"rules": [{"sha256": "<hex of the UTF-8 text>" or "*", "fault" or "answer" (as
    it is sent), "times", "retry_after", "latency_ms", "usage"}]}`, in their order; DELETE forgets them;
 2. the model name: `simulated-fault-<name>` (`faults.FAULTS`, with `-` or `_`; 404 for another name),
-   `simulated-slow-<ms>`, `simulated-gold` (right answers from JSON lines `{"text": ..., "answer": ...}`);
+   `simulated-slow-<ms>`, `simulated-gold` (right answers from JSON lines `{"text": ..., "answer": ...}`),
+   `simulated-gullible` (what it would answer otherwise, with what the text tells it to answer laid over:
+   `gullible.py`; the only mode in which the text decides anything, so that attacks can be tried);
 3. the rules of `answers.py`; every other model name ends here.
 """

@@ -16,6 +16,7 @@ from aiohttp import web
 
 from infra.simulator import faults
 from infra.simulator.answers import answer
+from infra.simulator.gullible import obey
 from infra.simulator.script import Rule, load_gold, parse, take, text_hash
 from infra.simulator.shapes import Schema
 from pipeline.fence import unfence
@@ -35,6 +36,7 @@ class Options:
 @dataclass(frozen=True, slots=True)
 class _Ask:
     model: str
+    system: str
     text: str
     schema: Schema | None
     tool: str | None
@@ -76,7 +78,7 @@ async def _health(_: web.Request) -> web.Response:
 
 
 async def _models(_: web.Request) -> web.Response:
-    kinds = ["fast", "strong", "gold", *(f"fault-{name}" for name in sorted(faults.FAULTS))]
+    kinds = ["fast", "strong", "gold", "gullible", *(f"fault-{name}" for name in sorted(faults.FAULTS))]
     common = {"object": "model", "created": 0, "owned_by": _PREFIX}
     models = [{"id": f"{_PREFIX}-{kind}", **common} for kind in kinds]
     return web.json_response({"object": "list", "data": models})
@@ -132,11 +134,19 @@ class _Simulator:
         return web.Response(body=body, content_type="application/json")
 
     def _said(self, ask: _Ask, rule: Rule, fault: str) -> str:
-        gold = self.gold.get(text_hash(ask.text)) if ask.model == f"{_PREFIX}-gold" else None
-        value = gold if rule.answer is None else rule.answer
-        if value is None:
-            value = answer(ask.schema or {"const": "A simulated model answers JSON Schemas only."}, ask.text)
-        return json.dumps(faults.spoil_answer(fault, value, ask.schema or {}, ask.text), ensure_ascii=False)
+        value = self._value(ask) if rule.answer is None else rule.answer
+        spoilt = faults.spoil_answer(fault, value, ask.schema or {}, ask.text)
+        # A lone surrogate, which no UTF-8 carries, is spelled as an escape: so a model says it.
+        return json.dumps(spoilt, ensure_ascii=False).encode(errors="backslashreplace").decode()
+
+    def _value(self, ask: _Ask) -> Any:
+        schema = ask.schema or {"const": "A simulated model answers JSON Schemas only."}
+        kind = ask.model.removeprefix(f"{_PREFIX}-")
+        value = self.gold.get(text_hash(ask.text)) if kind in ("gold", "gullible") else None
+        value = answer(schema, ask.text) if value is None else value
+        if kind != "gullible" or not isinstance(value, dict):
+            return value
+        return {**value, **(obey(ask.system, ask.text, schema) or {})}
 
 
 def _parse(body: bytes) -> _Ask:
@@ -156,7 +166,8 @@ def _parse(body: bytes) -> _Ask:
         case {"model": str(model), "messages": [dict(), *_] as messages}:
             said = [(one.get("role"), str(one.get("content"))) for one in messages if isinstance(one, dict)]
             first = unfence(next((text for role, text in said if role == "user"), ""))
-            return _Ask(model, first, schema, tool, sum(len(text) for _, text in said))
+            system = "\n".join(text for role, text in said if role in ("system", "developer"))
+            return _Ask(model, system, first, schema, tool, sum(len(text) for _, text in said))
     raise ValueError("expected a model and a list of messages")
 
 

@@ -33,6 +33,9 @@ async def test_an_attempt_comes_back_with_all_that_was_known_of_it(store: SqlSto
         response=b"\x00 no JSON \xff",
         usage=Usage(2**40, 2**41, 3),
         cost_micros=2**50,
+        endpoint="m@models.example/v1",
+        larger=True,
+        is_unknown=True,
     )
 
     await store.journal([(attempt, claim.event)])

@@ -4,18 +4,22 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, column, inspect, table, text
 from sqlmodel import SQLModel
 
 from infra import database as databases
 from infra import schema
+from infra import tables as t
 from infra.database import Database
+from infra.schema import _config as config
 from infra.store import SqlStore
+from infra.store.journal import _row as row_of
 from pipeline.errors import InvalidSettingsError
-from tests.builders import SCRIBE
-from tests.contract.scenes import LANE, note
+from tests.builders import SCRIBE, attempt, received
+from tests.contract.scenes import LANE, note, rows
 
 
 @pytest.fixture
@@ -75,6 +79,23 @@ async def test_an_upgrade_that_fails_leaves_nothing_behind(empty: Database) -> N
         await schema.upgrade(empty)
 
     assert await tables(empty) == {"work"}
+
+
+async def test_an_upgrade_keeps_the_attempts_of_the_release_before(empty: Database) -> None:
+    """SQLite copies a table to change its columns."""
+    new = ("endpoint", "larger", "is_unknown")
+    made = attempt("model_timeout", complaints=("city: too long",))
+    row = {name: value for name, value in row_of(made, received()).items() if name not in new}
+    old = table("attempt", *(column(one.name, one.type) for one in t.attempt.c if one.name not in new))
+    async with empty.write() as connection:
+        await connection.run_sync(lambda sync: command.upgrade(config(sync), "0001"))
+        await connection.execute(old.insert().values(row))
+
+    await schema.upgrade(empty)
+
+    (kept,) = await rows(empty, t.attempt)
+    assert {name: getattr(kept, name) for name in row} == row
+    assert [getattr(kept, name) for name in new] == ["", False, False]
 
 
 async def test_two_processes_may_upgrade_at_once(empty_url: str) -> None:

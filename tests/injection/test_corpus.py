@@ -1,6 +1,6 @@
 """The corpus is well-formed, its attacks are ones that a gullible model falls for, and how many show signs.
 
-The whole path against them is in the end-to-end tests; what stands here is pure.
+The whole path against them is in `test_attacks.py`; what stands here is pure.
 """
 
 import json
@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import pytest
 
+from infra.simulator.gullible import obey
 from pipeline.fence import INSTRUCTION
 from pipeline.leak import canary, canary_sentence, leaks
 from pipeline.screen import Screening, screen
@@ -16,7 +17,6 @@ from pipeline.wire import wire_model
 from schemas.decision import Outcome
 from schemas.extraction import Extraction
 from tests.injection.corpus import CANARY, HERE, LEAK, NAN, Payload, Twin, payloads, twins
-from tests.injection.gullible import obey
 
 WORD: Final = canary(b"a key of sixteen bytes or more", "version")
 SYSTEM: Final = f"{canary_sentence(WORD)}\nYou read one document and report what it says.\n{INSTRUCTION}"

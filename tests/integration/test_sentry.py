@@ -5,17 +5,18 @@ import logging
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from typing import Any
+from dataclasses import replace
 
 import pytest
 import sentry_sdk
 from pydantic import SecretStr
 
 import infra.celery
+from consumers.wiring import Observed, clock
 from infra import sentry
+from infra.endpoints import Endpoints, Unshared
 from infra.llm import OpenAIModel
+from infra.metrics import Metrics
 from infra.settings import ModelSettings, RedisSettings, SentrySettings
 from infra.simulator.server import Options, serve
 from pipeline.catalogue import Entry
@@ -25,8 +26,7 @@ from pipeline.process import World, process
 from pipeline.workflow import AnyWorkflow
 from schemas import Answer, Decision
 from schemas.changeset import Changeset
-from schemas.extraction import Attempt
-from tests.builders import NOTES, SCRIBE, Facts, FakeJournal, Note, attempt, claimed, entry, received
+from tests.builders import GUARD, NOTES, SCRIBE, Facts, FakeJournal, Note, attempt, claimed, entry, received
 from tests.integration.sentry_project import Project, project_of_the_test
 
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -64,33 +64,14 @@ def failing(note: Note, answer: Answer[Facts]) -> Decision:
     raise ValueError(f"{local} {answer.value.city}")
 
 
-@dataclass(frozen=True)
-class RecordedModel:
-    """The model as the worker sees it: each attempt becomes a span."""
-
-    inner: OpenAIModel
-
-    async def ask(self, call: Any) -> Attempt:
-        made = await self.inner.ask(call)
-        sentry.record_attempt(made)
-        return made
-
-    def read(self, entry: Entry, attempt: Attempt) -> Any:
-        return self.inner.read(entry, attempt)
-
-
 @asynccontextmanager
 async def model_named(name: str) -> AsyncIterator[World]:
     async with serve(Options()) as url:
         settings = ModelSettings(base_url=f"{url}/v1", model=name, api_key=SecretStr(API_KEY))
-        inner = OpenAIModel({"fast": settings, "strong": settings}, clock=lambda: datetime.now(UTC))
-        yield World(
-            RecordedModel(inner),
-            FakeJournal(),
-            SCRIBE,
-            clock=lambda: datetime.now(UTC),
-            jitter=random.random,
-        )
+        endpoints = Endpoints({"fast": settings, "strong": settings}, Unshared(), clock)
+        inner = OpenAIModel(endpoints, clock)
+        seen = Observed(inner, Metrics())
+        yield World(seen, FakeJournal(), SCRIBE, clock=clock, jitter=random.random, guard=GUARD)
         await inner.close()
 
 

@@ -27,7 +27,7 @@ def test_the_table_names_every_variable_once_with_its_description() -> None:
     assert len(set(variables)) == len(variables)
     assert all(row.description.endswith(".") for row in rows)
     assert {"PENSTOCK_MODELS__<ALIAS>__BASE_URL", "PENSTOCK_SOURCES__<NAME>__SECRETS"} < set(variables)
-    assert {row.variable for row in rows if row.default is None} == {"PENSTOCK_MODELS__<ALIAS>__MODEL"}
+    assert {row.variable for row in rows if row.default is None} == set()
 
 
 def test_the_table_does_not_depend_on_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -98,6 +98,12 @@ def test_a_field_that_is_added_later_does_not_break_a_receiver() -> None:
     check("notes.facts.v1", json.dumps({**message, "added_later": 1}))
 
 
+def test_a_field_that_a_later_version_adds_to_the_data_does_not_break_a_receiver() -> None:
+    message = json.loads(sent(accept())[0].value)
+
+    check("notes.facts.v1", json.dumps({**message, "data": {**message["data"], "country": "Scotland"}}))
+
+
 def test_amounts_are_strings_in_the_contract_as_on_the_wire() -> None:
     message = json.loads(sent(accept())[0].value)
     message["data"]["amount"] = 12.5

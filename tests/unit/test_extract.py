@@ -1,60 +1,101 @@
 """The ladder as a table: reason x history -> step; and that it always ends."""
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.extract import Answered, Ask, GiveUp, Step, Wait, next_step
-from pipeline.retry import FATES, MAX_TRIES, WAIT_DELAY, Fate
+from pipeline.errors import BreakerOpen
+from pipeline.extract import Answered, Ask, GiveUp, Rung, Step, Wait, next_step
+from pipeline.retry import FATES, MAX_TRIES, OPEN_DELAY, WAIT_DELAY, Fate
 from schemas.extraction import Attempt
-from tests.builders import attempt
+from tests.builders import attempt, endpoint_of, rungs
 
-MODELS = ("fast", "strong")
 WRONG = ("amount: not a string",)
 STILL_WRONG = ("city: too long",)
+#: Failures that come with complaints; an ungrounded value's are for the reviewer.
+COMPLAINING = ("unusable_output", "check_failed", "ungrounded")
+OPEN = Wait(OPEN_DELAY * 0.75, BreakerOpen.reason)
+
+
+def asked(alias: str, complaints: tuple[str, ...] = (), *, place: str = "here", larger: bool = False) -> Ask:
+    return Ask(alias, endpoint_of(alias, place), complaints, larger)
 
 
 def history(text: str) -> list[Attempt]:
-    """`"fast:unusable_output strong:ok"` as attempts; the second unusable one has other complaints."""
+    """`"fast:unusable_output strong@there:ok fast!:truncated"` as attempts: `!` is one with a larger limit.
+
+    The first bad answer has other complaints than those after it.
+    """
     attempts: list[Attempt] = []
     for step, word in enumerate(text.split()):
-        alias, _, reason = word.partition(":")
-        complaints = () if reason != "unusable_output" else STILL_WRONG if attempts else WRONG
-        failure = None if reason == "ok" else reason
-        attempts.append(attempt(failure, alias=alias, step=step, complaints=complaints))
+        asking, _, reason = word.partition(":")
+        alias, _, place = asking.rstrip("!").partition("@")
+        attempts.append(
+            attempt(
+                None if reason == "ok" else reason,
+                alias=alias,
+                endpoint=endpoint_of(alias, place or "here"),
+                larger=asking.endswith("!"),
+                step=step,
+                complaints=() if reason not in COMPLAINING else STILL_WRONG if attempts else WRONG,
+            )
+        )
     return attempts
 
 
-def step_after(text: str, *, resumed: bool = False) -> Step:
-    return next_step(history(text), MODELS, resumed=resumed, jitter=0.5)
+def step_after(text: str, *places: str, made: int | None = None) -> Step:
+    """The next step, all attempts but the first `made` ones being from earlier claims."""
+    attempts = history(text)
+    return next_step(
+        attempts, rungs(("fast", "strong"), *places), made=len(attempts) if made is None else made, jitter=0.5
+    )
 
 
 @pytest.mark.parametrize(
     ("attempts", "step"),
     [
-        ("", Ask("fast")),
+        ("", asked("fast")),
         # The answer does not fit: the same model once more, then the next, then a person.
-        ("fast:unusable_output", Ask("fast", WRONG)),
-        ("fast:unusable_output fast:unusable_output", Ask("strong")),
-        ("fast:unusable_output fast:unusable_output strong:unusable_output", Ask("strong", STILL_WRONG)),
+        ("fast:unusable_output", asked("fast", WRONG)),
+        ("fast:unusable_output fast:unusable_output", asked("strong")),
+        ("fast:unusable_output fast:unusable_output strong:unusable_output", asked("strong", STILL_WRONG)),
         (
             "fast:unusable_output fast:unusable_output strong:unusable_output strong:unusable_output",
             GiveUp("unusable_output", dead=False),
         ),
-        # A stronger model may have the tokens, or take the request.
-        ("fast:truncated", Ask("strong")),
-        ("fast:unusable_output fast:truncated", Ask("strong")),
-        ("fast:truncated strong:truncated", GiveUp("truncated", dead=False)),
-        ("fast:request_rejected", Ask("strong")),
-        ("fast:request_rejected strong:unusable_output", Ask("strong", STILL_WRONG)),
+        # A check does not hold: the one re-ask, then a person; no other model knows better.
+        ("fast:check_failed", asked("fast", WRONG)),
+        ("fast:check_failed fast:check_failed", GiveUp("check_failed", dead=False)),
+        ("fast:unusable_output fast:check_failed", GiveUp("check_failed", dead=False)),
+        ("fast:check_failed fast:unusable_output", asked("strong")),
+        ("fast:truncated fast!:truncated strong:check_failed", asked("strong", STILL_WRONG)),
+        # A value that is not in the text: the next model looks with its own eyes.
+        ("fast:ungrounded", asked("strong")),
+        ("fast:unusable_output fast:ungrounded", asked("strong")),
+        ("fast:ungrounded strong:ungrounded", GiveUp("ungrounded", dead=False)),
+        ("fast:leaked", GiveUp("leaked", dead=False)),
+        # Cut off: once with a larger limit, then the next model.
+        ("fast:truncated", asked("fast", larger=True)),
+        ("fast:unusable_output fast:truncated", asked("fast", WRONG, larger=True)),
+        ("fast:truncated fast!:unusable_output", asked("fast", STILL_WRONG, larger=True)),
+        ("fast:truncated fast!:truncated", asked("strong")),
+        ("fast:truncated fast!:truncated strong:truncated", asked("strong", larger=True)),
+        (
+            "fast:truncated fast!:truncated strong:truncated strong!:truncated",
+            GiveUp("truncated", dead=False),
+        ),
+        # A stronger model may take the request.
+        ("fast:request_rejected", asked("strong")),
+        ("fast:request_rejected strong:unusable_output", asked("strong", STILL_WRONG)),
         ("fast:request_rejected strong:request_rejected", GiveUp("request_rejected", dead=False)),
         # A refusal is an answer: no model is played off against another.
         ("fast:model_refused", GiveUp("model_refused", dead=False)),
         ("fast:model_filtered", GiveUp("model_filtered", dead=False)),
-        ("fast:truncated strong:model_refused", GiveUp("model_refused", dead=False)),
+        ("fast:ungrounded strong:model_refused", GiveUp("model_refused", dead=False)),
         # The endpoint's own trouble is waited out, with back-off.
         ("fast:model_unavailable", Wait(timedelta(seconds=1), "model_unavailable")),
         ("fast:model_timeout fast:model_timeout", Wait(timedelta(seconds=2), "model_timeout")),
@@ -79,72 +120,172 @@ def test_the_step_after(attempts: str, step: Step) -> None:
 @pytest.mark.parametrize(
     ("attempts", "step"),
     [
-        ("fast:model_timeout", Ask("fast")),
-        ("fast:unusable_output fast:model_timeout", Ask("fast", WRONG)),
-        ("fast:truncated strong:model_timeout", Ask("strong")),
+        # The endpoint's own trouble: another endpoint first, with the same request.
+        ("fast:model_unavailable", asked("fast", place="there")),
+        ("fast:model_rate_limited", asked("fast", place="there")),
+        ("fast:quota_exhausted", asked("fast", place="there")),
+        ("fast:model_misconfigured", asked("fast", place="there")),
+        ("fast@there:model_timeout", asked("fast")),
+        ("fast:unusable_output fast:model_timeout", asked("fast", WRONG, place="there")),
+        ("fast:truncated fast!:model_timeout", asked("fast", place="there", larger=True)),
+        ("fast:ungrounded strong:model_timeout", asked("strong", place="there")),
+        # All have failed: later.
+        ("fast:model_timeout fast@there:model_unavailable", Wait(timedelta(seconds=1), "model_unavailable")),
+        ("fast:quota_exhausted fast@there:quota_exhausted", Wait(WAIT_DELAY, "quota_exhausted")),
+        # An endpoint whose answer is bad has not failed.
+        ("fast@there:unusable_output fast:model_timeout", asked("fast", WRONG, place="there")),
+        ("fast:unusable_output", asked("fast", WRONG)),
+        ("fast:cancelled", Wait(timedelta(0), "cancelled")),
+    ],
+)
+def test_another_endpoint_first(attempts: str, step: Step) -> None:
+    assert step_after(attempts, "here", "there") == step
+
+
+def test_what_failed_before_the_wait_may_be_called_again() -> None:
+    step = step_after("fast:model_timeout fast@there:model_timeout", "here", "there", made=0)
+
+    assert step == asked("fast")
+
+
+@pytest.mark.parametrize("attempts", ["", "fast:unusable_output", "fast:model_timeout", "fast:cancelled"])
+def test_while_every_breaker_is_open_an_event_waits(attempts: str) -> None:
+    closed = [Rung("fast", ()), Rung("strong", (endpoint_of("strong"),))]
+
+    assert next_step(history(attempts), closed, made=0, jitter=0.5) == OPEN
+
+
+def test_the_reason_of_a_wait_is_the_failure_that_opened_the_breaker() -> None:
+    closed = [Rung("fast", ()), Rung("strong", ())]
+
+    step = next_step(history("fast:model_misconfigured"), closed, made=1, jitter=0.5)
+
+    assert step == Wait(WAIT_DELAY, "model_misconfigured")
+
+
+def test_while_the_next_models_breaker_is_open_an_event_waits_for_it() -> None:
+    closed = [Rung("fast", (endpoint_of("fast"),)), Rung("strong", ())]
+
+    assert next_step(history("fast:ungrounded"), closed, made=1, jitter=0.5) == OPEN
+
+
+@given(st.floats(0, 1, exclude_max=True))
+def test_waits_for_a_breaker_are_spread(jitter: float) -> None:
+    step = next_step([], [Rung("fast", ())], made=0, jitter=jitter)
+
+    assert isinstance(step, Wait)
+    assert OPEN_DELAY / 2 <= step.delay <= OPEN_DELAY
+
+
+@pytest.mark.parametrize(
+    ("attempts", "step"),
+    [
+        ("fast:model_timeout", asked("fast")),
+        ("fast:unusable_output fast:model_timeout", asked("fast", WRONG)),
+        ("fast:truncated fast!:model_timeout", asked("fast", larger=True)),
+        ("fast:truncated fast!:truncated strong:model_timeout", asked("strong")),
+        ("fast:check_failed fast:model_timeout", asked("fast", WRONG)),
         (
             "fast:unusable_output fast:unusable_output strong:model_timeout",
-            Ask("strong"),
+            asked("strong"),
         ),
-        ("fast:quota_exhausted", Ask("fast")),
-        ("fast:cancelled", Ask("fast")),
-        ("fast:unusable_output fast:cancelled", Ask("fast", WRONG)),
-        ("fast:unusable_output fast:cancelled fast:unusable_output", Ask("strong")),
+        ("fast:quota_exhausted", asked("fast")),
+        ("fast:cancelled", asked("fast")),
+        ("fast:unusable_output fast:cancelled", asked("fast", WRONG)),
+        ("fast:unusable_output fast:cancelled fast:unusable_output", asked("strong")),
         (" ".join(["fast:model_timeout"] * MAX_TRIES), GiveUp("model_timeout", dead=True)),
         ("fast:model_refused", GiveUp("model_refused", dead=False)),
     ],
 )
 def test_the_step_after_the_wait_is_over(attempts: str, step: Step) -> None:
-    assert step_after(attempts, resumed=True) == step
+    assert step_after(attempts, made=0) == step
 
 
-@pytest.mark.parametrize("resumed", [False, True])
-@pytest.mark.parametrize("attempts", ["fast:ok", "fast:truncated strong:ok", "fast:model_timeout fast:ok"])
-def test_an_answer_ends_it(attempts: str, resumed: bool) -> None:  # noqa: FBT001
-    assert step_after(attempts, resumed=resumed) == Answered(history(attempts)[-1])
+@pytest.mark.parametrize("made", [0, 1])
+@pytest.mark.parametrize("attempts", ["fast:ok", "fast:ungrounded strong:ok", "fast:model_timeout fast:ok"])
+def test_an_answer_ends_it(attempts: str, made: int) -> None:
+    assert step_after(attempts, made=made) == Answered(history(attempts)[-1])
 
 
 def test_a_servers_retry_after_is_a_lower_bound() -> None:
     limited = attempt("model_rate_limited", retry_after_seconds=90.0)
 
-    step = next_step([limited], MODELS, resumed=False, jitter=0.5)
+    step = next_step([limited], rungs(), made=1, jitter=0.5)
 
     assert step == Wait(timedelta(seconds=90), "model_rate_limited")
 
 
 REASONS = st.sampled_from([*sorted(FATES), "ok"])
+ALIASES = st.lists(st.sampled_from("abc"), min_size=1, max_size=3, unique=True)
+PLACES = st.lists(st.sampled_from(["here", "there"]), min_size=1, max_size=2, unique=True)
 
 
-@given(st.lists(REASONS, max_size=200), st.lists(st.sampled_from("abc"), min_size=1, max_size=3, unique=True))
-def test_whatever_a_model_does_the_calls_are_bounded(replies: list[str], models: list[str]) -> None:
-    """Only what waits for an operator or for a restart is asked without a bound, and never in one go."""
+def climb(replies: list[str], ladder: Sequence[Rung]) -> list[Attempt]:
+    """The attempts on an event whose calls end as in `replies`; what has to wait is claimed again."""
     attempts: list[Attempt] = []
-    resumed = True
-    for reply in [*replies, *["model_timeout"] * (MAX_TRIES + 1)]:
-        step = next_step(attempts, models, resumed=resumed, jitter=0.5)
+    made = 0
+    for reply in [*replies, *["model_timeout"] * (2 * MAX_TRIES)]:
+        step = next_step(attempts, ladder, made=made, jitter=0.5)
         if isinstance(step, Wait):
-            step = next_step(attempts, models, resumed=True, jitter=0.5)
+            made = 0
+            step = next_step(attempts, ladder, made=made, jitter=0.5)
         if not isinstance(step, Ask):
             break
-        failure = None if reply == "ok" else reply
-        complaints = WRONG if reply == "unusable_output" else ()
-        attempts.append(attempt(failure, alias=step.alias, step=len(attempts), complaints=complaints))
-        resumed = False
+        attempts.append(
+            attempt(
+                None if reply == "ok" else reply,
+                alias=step.alias,
+                endpoint=step.endpoint,
+                larger=step.larger,
+                step=len(attempts),
+                complaints=WRONG if reply in COMPLAINING else (),
+            )
+        )
+        made += 1
+    return attempts
 
-    last = next_step(attempts, models, resumed=True, jitter=0.5)
-    counts = Counter(a.failure for a in attempts)
+
+@given(st.lists(REASONS, max_size=200), ALIASES, PLACES)
+def test_whatever_a_model_does_the_calls_are_bounded(
+    replies: list[str], models: list[str], places: list[str]
+) -> None:
+    """Only what waits for an operator or for a restart is asked without a bound, and never in one go."""
+    ladder = rungs(models, *places)
+
+    attempts = climb(replies, ladder)
+
+    last = next_step(attempts, ladder, made=0, jitter=0.5)
+    counts = Counter(one.failure for one in attempts)
+    by_model = Counter((one.alias, one.failure) for one in attempts)
     assert isinstance(last, GiveUp | Answered)
-    assert counts["unusable_output"] <= 2 * len(models)
-    assert counts["truncated"] + counts["request_rejected"] <= len(models)
+    for (_, reason), count in by_model.items():
+        fate = FATES.get(reason or "")
+        assert fate not in (Fate.REASK, Fate.LARGER) or count <= 2
+        assert fate not in (Fate.NEXT_MODEL, Fate.REVIEW) or count == 1
+    assert counts["check_failed"] <= 2 * len(models)
     for reason, fate in FATES.items():
         assert fate is not Fate.RETRY or counts[reason] <= MAX_TRIES
 
 
-@given(st.lists(REASONS.filter(lambda reason: reason != "ok"), min_size=1, max_size=20))
-def test_without_a_wait_in_between_a_failed_endpoint_is_not_asked_again(reasons: list[str]) -> None:
+@given(st.lists(REASONS, max_size=60), ALIASES)
+def test_a_larger_limit_is_asked_for_only_after_an_answer_that_was_cut_off(
+    replies: list[str], models: list[str]
+) -> None:
+    attempts = climb(replies, rungs(models))
+
+    for place, one in enumerate(attempts):
+        cut_off = [before for before in attempts[:place] if before.failure == "truncated"]
+        assert one.larger == any(before.alias == one.alias for before in cut_off)
+
+
+@given(st.lists(REASONS.filter(lambda reason: reason != "ok"), min_size=1, max_size=20), PLACES)
+def test_without_a_wait_in_between_a_failed_endpoint_is_not_asked_again(
+    reasons: list[str], places: list[str]
+) -> None:
     attempts = [attempt(reason, step=step, complaints=WRONG) for step, reason in enumerate(reasons)]
 
-    step = next_step(attempts, MODELS, resumed=False, jitter=0.5)
+    step = next_step(attempts, rungs(("fast", "strong"), *places), made=len(attempts), jitter=0.5)
 
     if FATES[reasons[-1]] in (Fate.RETRY, Fate.WAIT):
-        assert isinstance(step, Wait | GiveUp)
+        failed = {one.endpoint for one in attempts}
+        assert not isinstance(step, Ask) or step.endpoint not in failed

@@ -44,7 +44,7 @@ def test_the_class_of_an_error_agrees_with_its_fate(error: type[PipelineError]) 
 
     assert (fate is Fate.RETRY) <= issubclass(error, RetryableError)
     assert issubclass(error, PausedError) <= (fate is Fate.WAIT)
-    assert issubclass(error, PermanentError) <= (fate in (Fate.REASK, Fate.NEXT_MODEL, Fate.REVIEW))
+    assert issubclass(error, PermanentError) <= (fate not in (Fate.RETRY, Fate.WAIT))
 
 
 def test_every_fate_is_the_fate_of_a_known_error() -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import replace
 
 import pytest
 import rfc8785
@@ -74,6 +75,17 @@ def test_the_audit_record_holds_salted_hashes_and_no_text() -> None:
     assert text["input"]["sha256"] == hashlib.sha256(written.event.salt + written.event.content).hexdigest()
     assert text["output"]["sha256"] == written.event.salted(b'{"amount":"12.50","city":"Oban"}').hex()
     assert text["attempts"][0]["response_sha256"] == written.event.salted(attempt().response).hex()
+
+
+def test_the_audit_record_says_which_endpoint_was_called_and_what_is_not_known_of_its_charge() -> None:
+    lost = replace(attempt("model_timeout", endpoint="m@models.example/v1"), is_unknown=True)
+    dead = GiveUp("model_timeout", dead=True)
+
+    written = given_up(claimed(), entry(), dead, (lost,), now=NOW, scribe=SCRIBE)
+
+    (called,) = json.loads(written.audit[0].canonical)["attempts"]
+    assert (called["alias"], called["endpoint"]) == ("fast", "m@models.example/v1")
+    assert (called["is_unknown"], called["cost_micros"]) == (True, 10)
 
 
 def test_the_audit_topic_carries_the_record_and_its_leaf() -> None:

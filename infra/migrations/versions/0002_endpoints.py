@@ -29,5 +29,9 @@ def upgrade() -> None:
         attempt.add_column(sa.Column("endpoint", sa.String(), nullable=False, server_default=""))
         attempt.add_column(sa.Column("larger", sa.Boolean(), nullable=False, server_default=sa.false()))
         attempt.add_column(sa.Column("is_unknown", sa.Boolean(), nullable=False, server_default=sa.false()))
+    # The defaults were for the rows that exist. A batch of its own: SQLite copies the table here.
+    with op.batch_alter_table("attempt") as attempt:
+        for name in ("endpoint", "larger", "is_unknown"):
+            attempt.alter_column(name, server_default=None)
     with op.batch_alter_table("result") as result:
         result.add_column(sa.Column("evidence", JSON, nullable=True))

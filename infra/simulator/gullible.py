@@ -209,9 +209,9 @@ def _shaped(value: Any, name: str, text: str, schema: Schema) -> Any:
 
 
 def _evidence(value: Any, text: str) -> Any:
+    """With the passage that says the value, as a model quotes it; made up when the text has none."""
     if value is None or isinstance(value, dict):
         return value
-    """With the passage that says the value, as a model quotes it; made up when the text has none."""
     spelled = str(value)
     line = next((line.strip() for line in text.splitlines() if spelled in line), spelled)
     start = max(0, line.find(spelled) - 60)
