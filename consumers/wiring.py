@@ -24,7 +24,7 @@ from infra.journal import BatchedJournal
 from infra.logs import logger
 from infra.metrics import Metrics
 from infra.settings import ModelSettings, Settings
-from infra.store import SqlStore, administration
+from infra.store import SqlStore, administration, versions
 from pipeline import catalogue as catalogues
 from pipeline import errors
 from pipeline.assemble import Call
@@ -102,6 +102,11 @@ async def start(deployment: Deployment) -> None:
     """What every process does first: check the database's shape, register the workflows' versions."""
     await schema.check(deployment.database)
     catalogues.check_aliases(deployment.catalogue, deployment.settings.models)
+    for found in await versions.incompatible(deployment.database, deployment.catalogue.entries):
+        if not deployment.settings.is_embedded:
+            raise found.error
+        name = found.entry.workflow.name
+        logger().warning("version.incompatible", workflow=name, cure=str(found.error))
     now = clock()
     records = [
         noted(
@@ -151,11 +156,11 @@ def world(deployment: Deployment, model: Model) -> World:
         scribe=deployment.scribe,
         clock=clock,
         jitter=random.random,
-        guard=Guard(deployment.secret, _secrets(deployment.settings)),
+        guard=Guard(deployment.secret, own_secrets(deployment.settings)),
     )
 
 
-def _secrets(settings: Settings) -> frozenset[str]:
+def own_secrets(settings: Settings) -> frozenset[str]:
     """Our own secrets, which no answer may hold."""
     keys = {
         endpoint.api_key.get_secret_value()

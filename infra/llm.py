@@ -167,7 +167,8 @@ class OpenAIModel:
         try:
             completion = ChatCompletion.model_validate_json(body)
         except ValidationError as error:
-            raise _Failed(errors.ModelUnavailable.reason, status=200, response=body) from error
+            reason = errors.ModelUnavailable.reason
+            raise _Failed(reason, status=200, response=body, is_unknown=True) from error
         usage = _usage(completion)
         choice = completion.choices[0] if completion.choices else None
         known: dict[str, Any] = {
@@ -211,6 +212,7 @@ async def _read(response: httpx2.Response, limit: int) -> bytes:
                 errors.UnusableOutput.reason,
                 ("the answer is far too long",),
                 status=response.status_code,
+                is_unknown=True,
             )
         parts.append(part)
     return b"".join(parts)
@@ -223,7 +225,7 @@ def _told(text: str | None) -> str | None:
 
 def _charged(attempt: Attempt, settings: EndpointSettings, request_bytes: int) -> Attempt:
     """Where the provider may have charged without telling us, the worst case counts."""
-    if not attempt.is_unknown:
+    if not attempt.is_unknown or settings.prices is None:
         return attempt
     limit = max_output_tokens(settings, larger=attempt.larger)
     return replace(attempt, cost_micros=worst_case_micros(request_bytes, limit, settings.prices))

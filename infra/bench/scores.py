@@ -7,13 +7,13 @@ told in `comparison`. The path is the worker's: the workflow's own prompt, reque
 
 import argparse
 import asyncio
-import json
+import random
 import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -25,20 +25,25 @@ from infra import settings
 from infra.bench import comparison
 from infra.bench.comparison import Score, Value, Verdict
 from infra.bench.documents import Document, Workflow, documents
+from infra.endpoints import Endpoints, Unshared
 from infra.llm import OpenAIModel
 from infra.settings import ModelSettings
 from infra.simulator.server import Options, serve
 from pipeline import catalogue
-from pipeline.assemble import assemble
+from pipeline.assess import Guard
 from pipeline.catalogue import Entry
-from pipeline.claim import Claimed
+from pipeline.claim import Claimed, Release
 from pipeline.errors import InvalidSettingsError
-from pipeline.extract import Answered, Ask, GiveUp, Wait, next_step
-from pipeline.receive import Stamp, plain, received, stored
+from pipeline.process import World, process
+from pipeline.receive import Stamp, plain, received
+from schemas.changeset import Actor, Scribe
+from schemas.event import Received
 from schemas.extraction import Attempt
 
 _AT_ONCE: Final = 8
 _STAMP: Final = Stamp(secret=b"scores", salt=bytes(16))
+_GUARD: Final = Guard(key=b"the scores' fence")
+_SCRIBE: Final = Scribe(Actor("service", "scores"), release="", max_message_bytes=1_000_000)
 
 #: The fields of each workflow and how they are spelled before they are compared.
 _SPELLINGS: Final[Mapping[Workflow, Mapping[str, Callable[[str], str]]]] = {
@@ -58,12 +63,22 @@ _SPELLINGS: Final[Mapping[Workflow, Mapping[str, Callable[[str], str]]]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class Outcome:
     """What became of one document: the answer's fields, none of them if there was none; and who answered."""
 
     document: Document
     fields: Mapping[str, Value]
     answered_by: str
+
+
+@dataclass
+class _Journal:
+    """The Journal port for one document."""
+
+    attempts: list[Attempt] = field(default_factory=list)
+
+    async def journal(self, attempt: Attempt, event: Received) -> None:
+        self.attempts.append(attempt)
 
 
 def main() -> int:
@@ -93,14 +108,13 @@ async def _measure(arguments: argparse.Namespace) -> None:
     for name, spellings in _SPELLINGS.items():
         origin, found = documents(name, files[name])
         found = found[: arguments.limit]
-        entry = entries[name]
-        aliases = (arguments.model,) if arguments.model else entry.workflow.models
-        async with _models(aliases) as models:
+        entry = _asking(arguments.model, entries[name])
+        async with _models(entry.workflow.models) as models:
             began = time.monotonic()
-            readings = await _read_all(found, entry, aliases, models)
+            outcomes = await _read_all(found, entry, models)
             seconds = time.monotonic() - began
-        pairs = [(reading.document.expected, reading.fields) for reading in readings]
-        who = Counter(reading.answered_by for reading in readings)
+        pairs = [(outcome.document.expected, outcome.fields) for outcome in outcomes]
+        who = Counter(outcome.answered_by for outcome in outcomes)
         answered_by = ", ".join(f"{model} ({count})" for model, count in who.items())
         _tell(f"{name}: {len(found)} events from {origin}")
         _tell(f"answered by {answered_by} in {seconds:.1f} s")
@@ -118,7 +132,7 @@ async def _models(aliases: tuple[str, ...]) -> AsyncIterator[OpenAIModel]:
         if not configured:
             url = await stack.enter_async_context(serve(Options()))
             configured = {alias: _simulated(alias, url) for alias in aliases}
-        model = OpenAIModel(configured, lambda: datetime.now(UTC))
+        model = OpenAIModel(Endpoints(configured, Unshared(), _now), _now)
         stack.push_async_callback(model.close)
         yield model
 
@@ -127,39 +141,42 @@ def _simulated(alias: str, url: str) -> ModelSettings:
     return ModelSettings(base_url=f"{url}/v1", model=f"simulated-{alias}", api_key=SecretStr("simulated"))
 
 
-async def _read_all(
-    found: tuple[Document, ...], entry: Entry, aliases: tuple[str, ...], model: OpenAIModel
-) -> list[Reading]:
+def _asking(alias: str | None, entry: Entry) -> Entry:
+    """The workflow with `alias` as its only model, if one is given."""
+    return replace(entry, workflow=replace(entry.workflow, models=(alias,))) if alias else entry
+
+
+async def _read_all(found: tuple[Document, ...], entry: Entry, model: OpenAIModel) -> list[Outcome]:
     slots = asyncio.Semaphore(_AT_ONCE)
 
-    async def one(document: Document) -> Reading:
+    async def one(document: Document) -> Outcome:
         async with slots:
-            return await _read(document, entry, aliases, model)
+            return await _read(document, entry, model)
 
     return await asyncio.gather(*(one(document) for document in found))
 
 
-async def _read(document: Document, entry: Entry, aliases: tuple[str, ...], model: OpenAIModel) -> Reading:
-    """The worker's ladder on one document, without a journal, and waiting here instead of in SQL."""
+async def _read(document: Document, entry: Entry, model: OpenAIModel) -> Outcome:
+    """The worker's path for one document, in memory, and waiting here instead of in SQL."""
     envelope = plain({"text": document.text}, source="scores", id=document.id, type="scored")
     event = received(envelope, entry, stamp=_STAMP)
-    claimed = Claimed(event, UUID(int=0), revision=1, accepted_at=datetime.now(UTC))
-    attempts: list[Attempt] = []
-    resumed = True
+    journal = _Journal()
+    world = World(model, journal, _SCRIBE, clock=_now, jitter=random.random, guard=_GUARD)
     while True:
-        match next_step(attempts, aliases, resumed=resumed, jitter=0.5):
-            case Ask() as ask:
-                call = assemble(claimed, entry, stored(entry, event), ask, step=len(attempts))
-                attempts.append(await model.ask(call))
-                resumed = False
-            case Wait(delay):
-                await asyncio.sleep(delay.total_seconds())
-                resumed = True
-            case Answered(attempt):
-                fields = json.loads(model.read(entry, attempt).model_dump_json())
-                return Reading(document, fields, attempt.model_answered or "a model without a name")
-            case GiveUp(reason):
-                return Reading(document, {}, f"nobody: {reason}")
+        claimed = Claimed(
+            event, UUID(int=0), revision=1, accepted_at=_now(), attempts=tuple(journal.attempts)
+        )
+        end = await process(claimed, entry, world)
+        if not isinstance(end, Release):
+            result = end.result
+            last = journal.attempts[-1].model_answered if result.data is not None else None
+            return Outcome(document, result.data or {}, last or f"nobody: {result.reasons[0]}")
+        await asyncio.sleep(end.delay.total_seconds())
+        await model.refresh()
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _tell_scores(scores: Mapping[str, Score]) -> None:
