@@ -8,6 +8,7 @@ attempts, overwrites usage and costs twenty times as much.
 import asyncio
 import hashlib
 import json
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -22,13 +23,14 @@ from openai.lib._pydantic import to_strict_json_schema
 from openai.types.chat import ChatCompletion
 from pydantic import ValidationError
 
+from infra.completion import read_completion, told, usage_of
 from infra.settings import ModelSettings
 from pipeline import errors
 from pipeline.assemble import Call
 from pipeline.catalogue import Entry
 from pipeline.spend import cost_micros
 from schemas.event import derived_id
-from schemas.extraction import Attempt, Extraction, Request, Usage
+from schemas.extraction import Attempt, Extraction, Request
 from schemas.text import clean
 
 #: Stand in for a text while the request is prepared; json.dumps leaves them as they are.
@@ -105,7 +107,7 @@ class OpenAIModel:
 
     def read(self, entry: Entry, attempt: Attempt) -> Extraction:
         """The valid extraction in an attempt without a failure."""
-        return self._parse(entry, ChatCompletion.model_validate_json(attempt.response))
+        return self._parse(entry, read_completion(attempt.response))
 
     async def close(self) -> None:
         for client in self._clients.values():
@@ -146,7 +148,7 @@ class OpenAIModel:
         if alias not in self._clients:
             self._clients[alias] = openai.AsyncOpenAI(
                 base_url=settings.base_url,
-                api_key=settings.api_key.get_secret_value() or None,
+                api_key=_key(settings),
                 max_retries=0,
                 timeout=settings.timeout_seconds,
                 http_client=openai.DefaultAioHttpClient(
@@ -159,12 +161,7 @@ class OpenAIModel:
         client = self._client(alias, settings)
         try:
             response = await client.post(
-                "/chat/completions",
-                cast_to=httpx2.Response,
-                content=body,
-                options={
-                    "headers": {"Content-Type": "application/json", "X-Stainless-Raw-Response": "stream"}
-                },
+                "/chat/completions", cast_to=httpx2.Response, content=body, options={"headers": _HEADERS}
             )
             try:
                 return response.status_code, await _read(response, settings.max_response_bytes)
@@ -173,25 +170,22 @@ class OpenAIModel:
         except openai.APIStatusError as error:
             raise _from_status(error) from error
         except (openai.APIError, httpx2.HTTPError, OSError) as error:
-            reason = errors.ModelUnavailable.reason
-            if isinstance(error, openai.APITimeoutError | httpx2.TimeoutException):
-                reason = errors.ModelTimeout.reason
-            raise _Failed(reason) from error
+            raise _Failed(_connection_reason(error)) from error
 
     def _understand(self, entry: Entry, body: bytes, settings: ModelSettings) -> dict[str, Any]:
         """What the attempt should say of a 200: all that the provider told, and what is wrong with it."""
         try:
-            completion = ChatCompletion.model_validate_json(body)
-        except ValidationError as error:
+            completion = read_completion(body)
+        except (ValidationError, ValueError, TypeError) as error:
             raise _Failed(errors.ModelUnavailable.reason, status=200, response=body) from error
-        usage = _usage(completion)
+        usage = usage_of(completion)
         choice = completion.choices[0] if completion.choices else None
         known: dict[str, Any] = {
             "response": body,
-            "model_answered": _told(completion.model),
-            "response_id": _told(completion.id),
-            "system_fingerprint": _told(completion.system_fingerprint),
-            "finish_reason": choice.finish_reason if choice else None,
+            "model_answered": told(completion.model),
+            "response_id": told(completion.id),
+            "system_fingerprint": told(completion.system_fingerprint),
+            "finish_reason": told(choice.finish_reason) if choice else None,
             "usage": usage,
             "cost_micros": cost_micros(usage, settings.prices),
         }
@@ -232,13 +226,23 @@ async def _read(response: httpx2.Response, limit: int) -> bytes:
     return b"".join(parts)
 
 
-def _told(text: str | None) -> str | None:
-    """A word of the provider's, fit for a column."""
-    return None if text is None else clean(text, max_length=200)
-
-
 def _encoded(value: Any) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _key(settings: ModelSettings) -> str | None:
+    """The client refuses to be without a key; an endpoint that wants one answers 401, and events wait."""
+    own = settings.api_key.get_secret_value()
+    return own or (None if os.environ.get("OPENAI_API_KEY") else "none")
+
+
+def _connection_reason(error: Exception) -> str:
+    """A connection that cannot be made is no slow model, though aiohttp's transport calls it a timeout."""
+    cause = error.__cause__ or error
+    is_timeout = isinstance(error, openai.APITimeoutError | httpx2.TimeoutException)
+    if is_timeout and not isinstance(cause, httpx2.ConnectTimeout):
+        return errors.ModelTimeout.reason
+    return errors.ModelUnavailable.reason
 
 
 def _from_status(error: openai.APIStatusError) -> _Failed:
@@ -259,14 +263,6 @@ def _retry_after(response: httpx2.Response) -> float | None:
     except ValueError:
         return None
     return seconds if 0 <= seconds < float("inf") else None
-
-
-def _usage(completion: ChatCompletion) -> Usage:
-    usage = completion.usage
-    if usage is None:
-        return Usage()
-    details = usage.prompt_tokens_details
-    return Usage(usage.prompt_tokens, usage.completion_tokens, (details and details.cached_tokens) or 0)
 
 
 def _complaints(error: Exception) -> tuple[str, ...]:

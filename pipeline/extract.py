@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from pipeline.errors import CallCancelled, UnusableOutput
-from pipeline.retry import FATES, MAX_TRIES, WAIT_DELAY, Fate, delay
+from pipeline.retry import FATES, MAX_TRIES, Fate, delay, wait
 from schemas.extraction import Attempt
 
 
@@ -89,7 +89,7 @@ def _again(history: Sequence[Attempt], fate: Fate, *, resumed: bool, jitter: flo
     if resumed:
         return Ask(last.alias, _complaints_before(history))
     if fate is Fate.WAIT:
-        return Wait(WAIT_DELAY, reason)
+        return Wait(wait(tries), reason)
     return Wait(delay(tries, jitter=jitter, retry_after_seconds=last.retry_after_seconds), reason)
 
 

@@ -3,7 +3,7 @@
 Each method is one transaction. A write that is cancelled is still written whole or not at all.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -47,6 +47,9 @@ class SqlStore:
     async def release(self, releases: Sequence[Release]) -> None:
         await whole(lease.release(self.database, releases))
 
+    async def forget(self) -> None:
+        await lease.forget(self.database)
+
     async def due_lanes(self, lanes: Sequence[str], *, suspects: bool = False) -> list[str]:
         return await lease.due_lanes(self.database, lanes, suspects=suspects)
 
@@ -59,8 +62,8 @@ class SqlStore:
     async def commit(self, changesets: Sequence[Changeset]) -> list[Written]:
         return await whole(commit.commit(self.database, changesets, scribe=self.scribe, shard=self.shard))
 
-    async def unpublished(self, *, limit: int) -> list[OutboxMessage]:
-        return await outbox.unpublished(self.database, limit=limit)
+    async def unpublished(self, *, limit: int, without: Collection[str] = ()) -> list[OutboxMessage]:
+        return await outbox.unpublished(self.database, limit=limit, without=without)
 
     async def published(self, placed: Sequence[Placed]) -> None:
         await whole(outbox.published(self.database, placed))

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.extract import Answered, Ask, GiveUp, Step, Wait, next_step
-from pipeline.retry import FATES, MAX_TRIES, WAIT_DELAY, Fate
+from pipeline.retry import FATES, MAX_TRIES, MAX_WAIT, WAIT_DELAY, Fate
 from schemas.extraction import Attempt
 from tests.builders import attempt
 
@@ -66,7 +66,7 @@ def step_after(text: str, *, resumed: bool = False) -> Step:
         ),
         # What an operator has to mend is waited for.
         ("fast:quota_exhausted", Wait(WAIT_DELAY, "quota_exhausted")),
-        (" ".join(["fast:model_misconfigured"] * 99), Wait(WAIT_DELAY, "model_misconfigured")),
+        (" ".join(["fast:model_misconfigured"] * 99), Wait(MAX_WAIT, "model_misconfigured")),
         # Cancelled: given back at once, and as if it had not been.
         ("fast:cancelled", Wait(timedelta(0), "cancelled")),
         ("fast:unusable_output fast:cancelled", Wait(timedelta(0), "cancelled")),
