@@ -11,6 +11,7 @@ from consumers import wiring
 from consumers.drain import Drains
 from consumers.relay import Relay
 from consumers.supervisor import Child, Supervisor
+from consumers.watchdog import Watchdog
 from consumers.wiring import Deployment
 from infra import schema
 from infra.lock import AdvisoryRole, FileRole, SingleRole
@@ -52,6 +53,7 @@ async def embedded(settings: Settings) -> AsyncIterator[Embedded]:
         stack.push_async_callback(role.release)
         await schema.upgrade(deployment.database)
         await wiring.start(deployment)
+        await deployment.store.forget()
         drains = await stack.enter_async_context(_working(deployment))
         yield Embedded(deployment, drains, url)
 
@@ -95,6 +97,7 @@ async def _working(deployment: Deployment) -> AsyncIterator[Drains]:
     stop = asyncio.Event()
     # A group: when one of them fails, the process ends, and the next start resumes.
     async with asyncio.TaskGroup() as group:
+        watchdog = group.create_task(Watchdog(deployment.settings.worker.watchdog_seconds).turn())
         looking = group.create_task(drains.keep_looking(_LOOK_SECONDS))
         leases = group.create_task(drains.keep_leases())
         group.create_task(relay.run(stop))
@@ -106,6 +109,7 @@ async def _working(deployment: Deployment) -> AsyncIterator[Drains]:
             stop.set()
             looking.cancel()
             leases.cancel()
+            watchdog.cancel()
             await model.close()
 
 

@@ -1,8 +1,9 @@
 """Outbox rows in, messages on topics out: `penstock serve relay`. One active relay per database."""
 
 import asyncio
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from infra.lock import SingleRole
@@ -18,6 +19,13 @@ log = logger()
 _BATCH: Final = 500
 _IDLE_SECONDS: Final = 0.1
 _FAILED_SECONDS: Final = 1.0
+_LONGEST_REST_SECONDS: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Rest:
+    until: float
+    seconds: float
 
 
 @dataclass
@@ -31,6 +39,7 @@ class Relay:
     publisher: Publisher
     role: SingleRole
     metrics: Metrics
+    _resting: dict[str, _Rest] = field(default_factory=dict)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Publish until `stop`, while this process holds the role; else stand by."""
@@ -50,17 +59,30 @@ class Relay:
         """Publish one batch; returns how long to wait before the next."""
         if not await self.role.acquire():
             return _FAILED_SECONDS
-        messages = await self.store.unpublished(limit=_BATCH)
+        now = time.monotonic()
+        resting = [topic for topic, rest in self._resting.items() if rest.until > now]
+        messages = await self.store.unpublished(limit=_BATCH, without=resting)
         if not messages:
             return _IDLE_SECONDS
         placed = await self.publisher.publish(messages)
         await self.store.published(placed)
         self._count(messages, placed)
-        if len(placed) < len(messages):
-            log.warning("outbox.waiting", messages=len(messages) - len(placed))
-            return _FAILED_SECONDS
+        self._rest(messages, placed)
         log.debug("outbox.published", messages=len(placed))
-        return 0.0
+        return 0.0 if placed else _IDLE_SECONDS
+
+    def _rest(self, messages: Sequence[OutboxMessage], placed: Sequence[Placed]) -> None:
+        """A topic that takes nothing rests for a while, so that it does not hold the others up."""
+        acknowledged = {row.id for row in placed}
+        taking = {message.topic for message in messages if message.id in acknowledged}
+        for topic in {message.topic for message in messages}:
+            if topic in taking:
+                self._resting.pop(topic, None)
+            else:
+                seconds = min(
+                    _LONGEST_REST_SECONDS, 2 * self._resting[topic].seconds if topic in self._resting else 1
+                )
+                self._resting[topic] = _Rest(time.monotonic() + seconds, seconds)
 
     def _count(self, messages: Sequence[OutboxMessage], placed: Sequence[Placed]) -> None:
         acknowledged = {row.id for row in placed}

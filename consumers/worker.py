@@ -5,10 +5,8 @@ turning without them.
 """
 
 import asyncio
-import faulthandler
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Awaitable
@@ -22,6 +20,7 @@ from celery.signals import worker_shutdown, worker_shutting_down
 from consumers import wiring
 from consumers.drain import Drains
 from consumers.serving import health
+from consumers.watchdog import EXIT_STUCK, Watchdog
 from consumers.wiring import Deployment
 from infra import celery, sentry
 from infra.logs import logger
@@ -30,17 +29,15 @@ log = logger()
 
 #: A drain that was cancelled needs this long to journal and to give back.
 _LAST_SECONDS: Final = 8.0
-_EXIT_STUCK: Final = 70
 
 
 @dataclass
 class Worker:
-    """The loop, the drains on it, and the watchdog beside it."""
+    """The loop and the drains on it."""
 
     deployment: Deployment
     drains: Drains = field(init=False)
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
-    _turned: float = field(default_factory=time.monotonic)
     _stopped: bool = False
     _stopping: threading.Lock = field(default_factory=threading.Lock)
 
@@ -48,7 +45,6 @@ class Worker:
         """Start the loop; returns when it is ready to answer bells."""
         threading.Thread(target=self._loop.run_forever, name="loop", daemon=True).start()
         self._on_loop(self._open()).result()
-        threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
 
     def answer(self, lane: str) -> None:
         """The Celery task: drain `lane`, or have the running drain look again."""
@@ -63,7 +59,7 @@ class Worker:
 
     def _stop(self) -> None:
         grace = self.deployment.settings.worker.grace_seconds
-        last = threading.Timer(grace + _LAST_SECONDS, os._exit, (_EXIT_STUCK,))
+        last = threading.Timer(grace + _LAST_SECONDS, os._exit, (EXIT_STUCK,))
         last.daemon = True
         last.start()
         self._on_loop(self._close()).result()
@@ -90,7 +86,7 @@ class Worker:
         self._tasks = [
             asyncio.create_task(self.drains.keep_looking(settings.worker.look_seconds)),
             asyncio.create_task(self.drains.keep_leases()),
-            asyncio.create_task(self._turn()),
+            asyncio.create_task(Watchdog(settings.worker.watchdog_seconds).turn()),
         ]
         for task in self._tasks:
             task.add_done_callback(_end_if_failed)
@@ -105,21 +101,6 @@ class Worker:
         await self._stack.aclose()
         await self.deployment.close()
 
-    async def _turn(self) -> None:
-        while True:
-            self._turned = time.monotonic()
-            await asyncio.sleep(1)
-
-    def _watch(self) -> None:
-        """End the process when the loop stands still: nothing would renew its leases either."""
-        limit = self.deployment.settings.worker.watchdog_seconds
-        while not self._stopped:
-            time.sleep(min(1.0, limit / 4))
-            if time.monotonic() - self._turned > limit:
-                faulthandler.dump_traceback(file=sys.stderr)
-                log.error("process.stuck", seconds=limit)
-                os._exit(_EXIT_STUCK)
-
 
 def _end_if_failed(task: asyncio.Task[None]) -> None:
     """Without leases or looks a worker only seems alive: end, and be started again."""
@@ -127,7 +108,7 @@ def _end_if_failed(task: asyncio.Task[None]) -> None:
         sentry.report(error)
         sentry.flush()
         log.error("process.failed", error=error)
-        os._exit(_EXIT_STUCK)
+        os._exit(EXIT_STUCK)
 
 
 async def _await(work: Awaitable[Any]) -> Any:

@@ -6,7 +6,7 @@ its successor (KIP-890). Receivers drop repeats by `ce_id`.
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
@@ -23,16 +23,21 @@ from kafka.errors import (
 )
 from kafka.structs import OffsetAndMetadata, TopicPartition
 
+from infra.logs import logger
 from infra.settings import KafkaSettings
 from pipeline.ports import Placed
 from pipeline.receive import Record
 from schemas.changeset import OutboxMessage
+
+log = logger()
 
 R = TypeVar("R")
 
 _REQUEST_TIMEOUT_MS: Final = 15_000
 _DELIVERY_TIMEOUT_MS: Final = 30_000
 _POLL_MS: Final = 500
+#: How long a send may wait for the metadata of a topic that may not exist.
+_METADATA_TIMEOUT_MS: Final = 5_000
 
 
 def connection(settings: KafkaSettings) -> dict[str, Any]:
@@ -136,6 +141,7 @@ class KafkaPublisher(_Threaded):
     """The Publisher port: idempotent, every message with its own acknowledgement."""
 
     _producer: Any = None
+    _is_sound: bool = True
 
     async def publish(self, messages: Sequence[OutboxMessage]) -> list[Placed]:
         """Send all, then wait for each. `flush()` would prove nothing: it returns on failure too.
@@ -147,25 +153,36 @@ class KafkaPublisher(_Threaded):
     def _publish(self, messages: Sequence[OutboxMessage]) -> list[Placed]:
         if self._producer is None:
             self._producer = self._open()
-        sent = []
-        placed = []
-        failed = False
+        failed: dict[str, str] = {}
+        placed = list(self._acknowledged(list(self._sent(messages, failed)), failed))
+        for topic, error_type in failed.items():
+            log.warning("outbox.waiting", topic=topic, error_type=error_type)
+        if not self._is_sound:
+            self._drop()
+        return placed
+
+    def _sent(
+        self, messages: Sequence[OutboxMessage], failed: dict[str, str]
+    ) -> Iterator[tuple[OutboxMessage, Any]]:
+        """Messages on their way, with their futures. A topic that is missing is no other topic's trouble."""
         for message in messages:
-            try:
-                sent.append((message, self._send(message)))
-            except KafkaError:
-                failed = True
-                break
+            if message.topic not in failed:
+                try:
+                    yield message, self._send(message)
+                except KafkaError as error:
+                    failed[message.topic] = type(error).__name__
+
+    def _acknowledged(
+        self, sent: Sequence[tuple[OutboxMessage, Any]], failed: dict[str, str]
+    ) -> Iterator[Placed]:
         for message, future in sent:
             try:
                 record = future.get(timeout=_DELIVERY_TIMEOUT_MS / 1000 + 5)
-            except KafkaError:
-                failed = True
+            except KafkaError as error:
+                failed[message.topic] = type(error).__name__
+                self._is_sound = False
             else:
-                placed.append(Placed(message.id, record.partition, record.offset))
-        if failed:
-            self._drop()
-        return placed
+                yield Placed(message.id, record.partition, record.offset)
 
     def _open(self) -> Any:
         return KafkaProducer(
@@ -178,7 +195,7 @@ class KafkaPublisher(_Threaded):
             delivery_timeout_ms=_DELIVERY_TIMEOUT_MS,
             max_request_size=self.settings.max_message_bytes + 1_024,
             allow_auto_create_topics=False,
-            max_block_ms=_REQUEST_TIMEOUT_MS,
+            max_block_ms=_METADATA_TIMEOUT_MS,
         )
 
     def _send(self, message: OutboxMessage) -> Any:
@@ -186,7 +203,7 @@ class KafkaPublisher(_Threaded):
         return self._producer.send(message.topic, key=message.key, value=message.value, headers=headers)
 
     def _drop(self) -> None:
-        producer, self._producer = self._producer, None
+        producer, self._producer, self._is_sound = self._producer, None, True
         producer.close(timeout=0)
 
     async def close(self) -> None:

@@ -7,6 +7,7 @@ attempts, overwrites usage and costs twenty times as much.
 
 import asyncio
 import hashlib
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,6 +21,7 @@ from instructor.v2.providers.openai.handlers import OpenAIJSONSchemaHandler
 from openai.types.chat import ChatCompletion
 from pydantic import ValidationError
 
+from infra.completion import read_completion, told, usage_of
 from infra.endpoints import Endpoints
 from infra.requests import Requests, max_output_tokens
 from infra.settings import EndpointSettings
@@ -30,7 +32,7 @@ from pipeline.extract import Rung
 from pipeline.spend import cost_micros, worst_case_micros
 from pipeline.wire import unwrap, wire_model
 from schemas.event import derived_id
-from schemas.extraction import Attempt, Extraction, Reading, Usage
+from schemas.extraction import Attempt, Extraction, Reading
 from schemas.text import clean
 
 #: With the second one the client hands the response over unread, so that its size can be capped.
@@ -113,7 +115,7 @@ class OpenAIModel:
 
     def read(self, entry: Entry, attempt: Attempt) -> Reading:
         """The answer in an attempt without a failure."""
-        return self._parse(entry, ChatCompletion.model_validate_json(attempt.response))
+        return self._parse(entry, read_completion(attempt.response))
 
     async def close(self) -> None:
         for client in self._clients.values():
@@ -138,7 +140,7 @@ class OpenAIModel:
         if endpoint not in self._clients:
             self._clients[endpoint] = openai.AsyncOpenAI(
                 base_url=settings.base_url,
-                api_key=settings.api_key.get_secret_value() or None,
+                api_key=_key(settings),
                 max_retries=0,
                 timeout=settings.timeout_seconds,
                 http_client=openai.DefaultAioHttpClient(
@@ -165,18 +167,18 @@ class OpenAIModel:
     def _understand(self, entry: Entry, body: bytes, settings: EndpointSettings) -> dict[str, Any]:
         """What the attempt should say of a 200: all that the provider told, and what is wrong with it."""
         try:
-            completion = ChatCompletion.model_validate_json(body)
-        except ValidationError as error:
+            completion = read_completion(body)
+        except (ValidationError, ValueError, TypeError) as error:
             reason = errors.ModelUnavailable.reason
             raise _Failed(reason, status=200, response=body, is_unknown=True) from error
-        usage = _usage(completion)
+        usage = usage_of(completion)
         choice = completion.choices[0] if completion.choices else None
         known: dict[str, Any] = {
             "response": body,
-            "model_answered": _told(completion.model),
-            "response_id": _told(completion.id),
-            "system_fingerprint": _told(completion.system_fingerprint),
-            "finish_reason": choice.finish_reason if choice else None,
+            "model_answered": told(completion.model),
+            "response_id": told(completion.id),
+            "system_fingerprint": told(completion.system_fingerprint),
+            "finish_reason": told(choice.finish_reason) if choice else None,
             "usage": usage,
             "cost_micros": cost_micros(usage, settings.prices),
             "is_unknown": completion.usage is None,
@@ -218,11 +220,6 @@ async def _read(response: httpx2.Response, limit: int) -> bytes:
     return b"".join(parts)
 
 
-def _told(text: str | None) -> str | None:
-    """A word of the provider's, fit for a column."""
-    return None if text is None else clean(text, max_length=200)
-
-
 def _charged(attempt: Attempt, settings: EndpointSettings, request_bytes: int) -> Attempt:
     """Where the provider may have charged without telling us, the worst case counts."""
     if not attempt.is_unknown or settings.prices is None:
@@ -232,11 +229,20 @@ def _charged(attempt: Attempt, settings: EndpointSettings, request_bytes: int) -
 
 
 def _from_connection(error: Exception) -> _Failed:
-    """A connection that was never made was never charged; one that broke may have been."""
-    is_timeout = isinstance(error, openai.APITimeoutError | httpx2.TimeoutException)
-    reason = errors.ModelTimeout.reason if is_timeout else errors.ModelUnavailable.reason
+    """A connection that was never made was never charged; one that broke may have been.
+
+    One that cannot be made is no slow model, though aiohttp's transport calls it a timeout.
+    """
     was_made = not isinstance(error.__cause__ or error, httpx2.ConnectError | httpx2.ConnectTimeout)
+    is_timeout = was_made and isinstance(error, openai.APITimeoutError | httpx2.TimeoutException)
+    reason = errors.ModelTimeout.reason if is_timeout else errors.ModelUnavailable.reason
     return _Failed(reason, is_unknown=was_made)
+
+
+def _key(settings: EndpointSettings) -> str | None:
+    """The client refuses to be without a key; an endpoint that wants one answers 401, and events wait."""
+    own = settings.api_key.get_secret_value()
+    return own or (None if os.environ.get("OPENAI_API_KEY") else "none")
 
 
 def _from_status(error: openai.APIStatusError) -> _Failed:
@@ -257,14 +263,6 @@ def _retry_after(response: httpx2.Response) -> float | None:
     except ValueError:
         return None
     return seconds if 0 <= seconds < float("inf") else None
-
-
-def _usage(completion: ChatCompletion) -> Usage:
-    usage = completion.usage
-    if usage is None:
-        return Usage()
-    details = usage.prompt_tokens_details
-    return Usage(usage.prompt_tokens, usage.completion_tokens, (details and details.cached_tokens) or 0)
 
 
 def _complaints(error: Exception) -> tuple[str, ...]:

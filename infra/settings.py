@@ -46,7 +46,7 @@ class KafkaSettings(Section):
     replication_factor: int = Field(1, ge=1, description="Replicas of a topic that `topics create` makes.")
     retention_hours: int = Field(168, ge=1, description="Retention of a topic that `topics create` makes.")
     max_message_bytes: int = Field(
-        1_000_000, ge=1_000, description="Largest outgoing message: key, value and headers."
+        1_000_000, ge=65_536, description="Largest outgoing message: key, value and headers."
     )
     security_protocol: str = Field("PLAINTEXT", description="PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL.")
     sasl_mechanism: str = Field("", description="PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512.")

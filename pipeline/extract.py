@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from pipeline.errors import BreakerOpen, CallCancelled
-from pipeline.retry import FATES, MAX_TRIES, OPEN_DELAY, WAIT_DELAY, Fate, delay
+from pipeline.retry import FATES, MAX_TRIES, OPEN_DELAY, Fate, delay, wait
 from schemas.extraction import Attempt
 
 
@@ -145,7 +145,7 @@ def _again(
     if isinstance(again, Ask) or not made:
         return again
     if fate is Fate.WAIT:
-        return Wait(WAIT_DELAY, reason)
+        return Wait(wait(tries), reason)
     return Wait(delay(tries, jitter=jitter, retry_after_seconds=last.retry_after_seconds), reason)
 
 

@@ -1,6 +1,6 @@
 """The seam: what the pipeline needs of the world, as Protocols that `infra` implements."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
@@ -91,7 +91,9 @@ class Store(Protocol):
 
     async def commit(self, changesets: Sequence[Changeset]) -> list[Written]: ...
 
-    async def unpublished(self, *, limit: int) -> list[OutboxMessage]: ...
+    async def unpublished(self, *, limit: int, without: Collection[str] = ()) -> list[OutboxMessage]:
+        """The oldest messages without an acknowledgement, but for the topics in `without`."""
+        ...
 
     async def published(self, placed: Sequence[Placed]) -> None: ...
 

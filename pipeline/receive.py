@@ -25,6 +25,7 @@ from schemas.event import Envelope, Event, Identity, Origin, Received
 
 #: Deeper nesting is no business event; it only costs the parsers that come after ours.
 MAX_DEPTH: Final = 64
+MAX_KEY_BYTES: Final = 2_048
 #: The type of an event whose bytes could not be read at the door.
 UNREADABLE: Final = "unreadable"
 STRUCTURED: Final = "application/cloudevents+json"
@@ -157,7 +158,7 @@ def received(
     read(entry, envelope.data)
     identity = Identity(entry.workflow.consumes, envelope.source, envelope.id)
     content = canonical(envelope.data)
-    outgoing = key or (envelope.partitionkey or envelope.subject or str(identity.event_id)).encode()
+    named = envelope.partitionkey or envelope.subject or str(identity.event_id)
     return Received(
         event_id=identity.event_id,
         identity=identity,
@@ -165,7 +166,7 @@ def received(
         type=envelope.type,
         subject=envelope.subject,
         time=envelope.time,
-        key=outgoing,
+        key=_bounded(key or named.encode()),
         content=content,
         salt=stamp.salt,
         fingerprint=stamp.fingerprint(content),
@@ -183,12 +184,17 @@ def unreadable(
         identity=identity,
         workflow=entry.workflow.name,
         type=UNREADABLE,
-        key=key or str(identity.event_id).encode(),
+        key=_bounded(key or str(identity.event_id).encode()),
         content=body,
         salt=stamp.salt,
         fingerprint=stamp.fingerprint(body),
         origin=origin,
     )
+
+
+def _bounded(key: bytes) -> bytes:
+    """A key goes into every message of its event; one that is too long is replaced by its SHA-256."""
+    return key if len(key) <= MAX_KEY_BYTES else hashlib.sha256(key).hexdigest().encode()
 
 
 def read(entry: Entry, data: Any) -> Event:

@@ -48,6 +48,7 @@ SUSPECT_CRASHES: Final = 2
 BASE_DELAY: Final = timedelta(seconds=1)
 MAX_DELAY: Final = timedelta(minutes=5)
 WAIT_DELAY: Final = timedelta(seconds=30)
+MAX_WAIT: Final = timedelta(minutes=15)
 #: A wait for a breaker is spread over this time, so that its end brings no crowd.
 OPEN_DELAY: Final = timedelta(seconds=10)
 
@@ -62,3 +63,9 @@ def delay(tries: int, *, jitter: float, retry_after_seconds: float | None) -> ti
     """How long to wait before try number `tries` + 1; a server's Retry-After is a lower bound."""
     asked = timedelta(seconds=min(retry_after_seconds or 0.0, 86_400.0))
     return max(asked, backoff(tries, jitter=jitter))
+
+
+def wait(times: int) -> timedelta:
+    """How long to wait the `times`-th time for a person to act, at the provider or in the settings."""
+    grown: timedelta = WAIT_DELAY * int(2 ** min(max(times, 1) - 1, 8))
+    return min(MAX_WAIT, grown)

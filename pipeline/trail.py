@@ -11,6 +11,9 @@ from schemas.changeset import Actor, AuditRecord, Result, Scribe
 from schemas.event import NAMESPACE, Received, derived_id
 from schemas.extraction import Attempt
 
+#: A record lists this many attempts, the last ones; the journal has all. It must fit into a message.
+MAX_ATTEMPTS = 50
+
 
 def decision(
     result: Result,
@@ -36,7 +39,8 @@ def decision(
         "output": output,
         "model": result.model,
         "evidence": result.evidence,
-        "attempts": [_attempt(attempt, event) for attempt in attempts],
+        "attempts": [_attempt(attempt, event) for attempt in attempts[-MAX_ATTEMPTS:]],
+        "attempts_made": len(attempts),
         "reasons": list(result.reasons),
     }
     return about(result, event, kind="decision", body=body, actor=scribe.actor, release=scribe.release)

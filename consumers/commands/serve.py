@@ -11,6 +11,7 @@ from consumers.commands.output import note
 from consumers.commands.running import run, settings_for
 from consumers.drain import Drains
 from consumers.serving import on_signals, until_stopped
+from consumers.watchdog import Watchdog
 from consumers.wiring import Deployment
 from infra import sentry
 from infra.bell import Bell
@@ -97,12 +98,14 @@ async def _suspects(deployment: Deployment) -> None:
     stop = asyncio.Event()
     on_signals(stop)
     leases = asyncio.create_task(drains.keep_leases())
+    watchdog = asyncio.create_task(Watchdog(deployment.settings.worker.watchdog_seconds).turn())
     while not stop.is_set() and (await drains.look() or not drains.is_idle):
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_SUSPECTS_LOOK_SECONDS):
                 await stop.wait()
     await drains.stop()
     leases.cancel()
+    watchdog.cancel()
     await model.close()
     await deployment.close()
 

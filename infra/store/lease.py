@@ -23,13 +23,16 @@ def is_due(*, suspects: bool) -> Any:
     `suspects` picks the rows that crashed their process repeatedly, else the others.
     """
     crashed = t.work.c.crashes >= SUSPECT_CRASHES
-    paused = exists().where(t.lane.c.name == t.work.c.lane, t.lane.c.paused_at.is_not(None))
     return and_(
         t.work.c.due_at <= NOW,
         or_(t.work.c.lease_until.is_(None), t.work.c.lease_until < NOW),
         crashed if suspects else ~crashed,
-        ~paused,
+        ~_is_paused(),
     )
+
+
+def _is_paused() -> Any:
+    return exists().where(t.lane.c.name == t.work.c.lane, t.lane.c.paused_at.is_not(None))
 
 
 async def claim(
@@ -154,6 +157,16 @@ async def release(database: Database, releases: Sequence[Release]) -> None:
         await connection.execute(statement, rows)
 
 
+async def forget(database: Database) -> None:
+    """End all leases, for a process that is known to be the only one: the last one was killed.
+
+    The crashes stay counted.
+    """
+    held = t.work.c.lease_until.is_not(None)
+    async with database.write() as connection:
+        await connection.execute(update(t.work).where(held).values(lease_until=None, token=None))
+
+
 async def due_lanes(database: Database, lanes: Sequence[str], *, suspects: bool) -> list[str]:
     """Those of `lanes` that have an event to claim; stops looking at the first one of each."""
     if not lanes:
@@ -168,8 +181,7 @@ async def due_lanes(database: Database, lanes: Sequence[str], *, suspects: bool)
 
 
 async def depth(database: Database, *, at_most: int) -> int:
-    """How many events are due, counted up to `at_most`."""
-    some = select(literal(1)).where(t.work.c.due_at <= NOW).limit(at_most).subquery()
-
+    """How many events are due, counted up to `at_most`; those of paused lanes hold nobody up."""
+    some = select(literal(1)).where(t.work.c.due_at <= NOW, ~_is_paused()).limit(at_most).subquery()
     async with database.read() as connection:
         return int((await connection.execute(select(func.count()).select_from(some))).scalar_one())

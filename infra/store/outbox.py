@@ -1,6 +1,6 @@
 """The outbox: unpublished messages out, acknowledgements in; and the topics of embedded mode."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import bindparam, func, select, text, update
@@ -12,12 +12,16 @@ from pipeline.ports import Placed
 from schemas.changeset import OutboxMessage
 
 
-async def unpublished(database: Database, *, limit: int) -> list[OutboxMessage]:
-    """The oldest messages without an acknowledgement.
+async def unpublished(
+    database: Database, *, limit: int, without: Collection[str] = ()
+) -> list[OutboxMessage]:
+    """The oldest messages without an acknowledgement, but for the topics in `without`.
 
     By absence, never by a cursor: sequence values commit out of order, and a cursor would skip some.
     """
     query = select(t.outbox).where(t.outbox.c.published_at.is_(None)).order_by(t.outbox.c.seq).limit(limit)
+    if without:
+        query = query.where(t.outbox.c.topic.not_in(list(without)))
     async with database.read() as connection:
         rows = (await connection.execute(query)).all()
     return [

@@ -3,7 +3,7 @@
 Each method is one transaction. A write that is cancelled is still written whole or not at all.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -49,6 +49,9 @@ class SqlStore:
     async def release(self, releases: Sequence[Release]) -> None:
         await whole(lease.release(self.database, releases))
 
+    async def forget(self) -> None:
+        await lease.forget(self.database)
+
     async def due_lanes(self, lanes: Sequence[str], *, suspects: bool = False) -> list[str]:
         return await lease.due_lanes(self.database, lanes, suspects=suspects)
 
@@ -70,8 +73,8 @@ class SqlStore:
     async def note(self, endpoint: str, failure: str | None, *, probe: bool, now: datetime) -> Breaker:
         return await endpoints.note(self.database, endpoint, failure, probe=probe, now=now)
 
-    async def unpublished(self, *, limit: int) -> list[OutboxMessage]:
-        return await outbox.unpublished(self.database, limit=limit)
+    async def unpublished(self, *, limit: int, without: Collection[str] = ()) -> list[OutboxMessage]:
+        return await outbox.unpublished(self.database, limit=limit, without=without)
 
     async def published(self, placed: Sequence[Placed]) -> None:
         await whole(outbox.published(self.database, placed))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import BreakerOpen
 from pipeline.extract import Answered, Ask, GiveUp, Rung, Step, Wait, next_step
-from pipeline.retry import FATES, MAX_TRIES, OPEN_DELAY, WAIT_DELAY, Fate
+from pipeline.retry import FATES, MAX_TRIES, MAX_WAIT, OPEN_DELAY, WAIT_DELAY, Fate
 from schemas.extraction import Attempt
 from tests.builders import attempt, endpoint_of, rungs
 
@@ -107,7 +107,7 @@ def step_after(text: str, *places: str, made: int | None = None) -> Step:
         ),
         # What an operator has to mend is waited for.
         ("fast:quota_exhausted", Wait(WAIT_DELAY, "quota_exhausted")),
-        (" ".join(["fast:model_misconfigured"] * 99), Wait(WAIT_DELAY, "model_misconfigured")),
+        (" ".join(["fast:model_misconfigured"] * 99), Wait(MAX_WAIT, "model_misconfigured")),
         # Cancelled: given back at once, and as if it had not been.
         ("fast:cancelled", Wait(timedelta(0), "cancelled")),
         ("fast:unusable_output fast:cancelled", Wait(timedelta(0), "cancelled")),

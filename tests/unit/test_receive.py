@@ -1,6 +1,7 @@
 """Every content mode of CloudEvents, and JSON without an envelope, becomes the same kind of event."""
 
 import base64
+import hashlib
 from dataclasses import replace
 from typing import Any
 
@@ -178,3 +179,11 @@ def test_unreadable_bytes_are_kept_as_they_came() -> None:
     assert event.content == b"\xff\0"
     assert event.key == str(identity.event_id).encode()
     assert event.fingerprint == STAMP.fingerprint(b"\xff\0")
+
+
+def test_a_key_that_is_too_long_for_every_message_is_replaced_by_its_digest() -> None:
+    key = b"k" * 1_000_000
+
+    event = received(EXPECTED, entry(), stamp=STAMP, key=key)
+
+    assert event.key == hashlib.sha256(key).hexdigest().encode()

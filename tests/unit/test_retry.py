@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import PausedError, PermanentError, PipelineError, RetryableError
-from pipeline.retry import FATES, MAX_DELAY, Fate, backoff, delay
+from pipeline.retry import FATES, MAX_DELAY, Fate, backoff, delay, wait
 
 JITTER = st.floats(0, 1, exclude_max=True)
 
@@ -69,3 +69,9 @@ def test_retry_after_is_a_lower_bound_of_at_most_a_day(
 
     assert wait >= timedelta(seconds=min(asked or 0, 86_400))
     assert wait <= max(MAX_DELAY, timedelta(days=1))
+
+
+def test_a_wait_for_a_person_grows_and_stays_bearable() -> None:
+    waits = [wait(times).total_seconds() for times in (1, 2, 3, 6, 10_000)]
+
+    assert waits == [30, 60, 120, 900, 900]
