@@ -17,7 +17,12 @@ from tests.end_to_end.stack import AUDIT, Stack
 SCANNED: Final = "receipts.scanned.v1"
 EXTRACTED: Final = "receipts.extracted.v1"
 DEAD: Final = f"{SCANNED}.dead"
-SHOP: Final = {"company": "Corner Books", "date": "2019-11-21", "address": None, "total": "8.99"}
+SHOP: Final = {
+    "company": {"quote": "Corner Books", "value": "Corner Books"},
+    "date": {"quote": "2019-11-21", "value": "2019-11-21"},
+    "address": None,
+    "total": {"quote": "Total: 8.99", "value": "8.99"},
+}
 NOTHING: Final = dict.fromkeys(SHOP)
 
 
@@ -28,10 +33,15 @@ def stack(running: Stack) -> Stack:
     return running
 
 
+def paper(word: str) -> str:
+    """A receipt that says what SHOP says, and a word of its own."""
+    return f"Corner Books\n{word}\n2019-11-21\nTotal: 8.99"
+
+
 def envelope(id: str, text: str) -> dict[str, Any]:
     """A CloudEvent in structured mode."""
     attributes = {"specversion": "1.0", "id": id, "source": "tests/scanner", "type": "receipt.scanned"}
-    return {**attributes, "datacontenttype": "application/json", "data": {"text": text}}
+    return {**attributes, "datacontenttype": "application/json", "data": {"text": paper(text)}}
 
 
 def binary(id: str) -> Mapping[str, str]:
@@ -50,7 +60,7 @@ def test_bytes_that_are_no_event_go_to_the_dead_topic_as_they_came(stack: Stack,
     for one in malformed:
         kcat.produce_bytes(stack.servers, one.topic, one.body, key=one.id, folder=tmp_path)
     # The same key is the same partition: it goes on behind them.
-    stack.send(SCANNED, [(one.id, {"text": "a good one"}) for one in malformed])
+    stack.send(SCANNED, [(one.id, {"text": paper("a good one")}) for one in malformed])
     stack.wait_until_done(2 * len(malformed))
 
     letters = {topic: dead_by_key(stack, f"{topic}.dead") for topic in {one.topic for one in malformed}}
@@ -80,7 +90,7 @@ def test_bytes_too_many_for_a_message_are_kept_and_told_by_their_hash(stack: Sta
 
 
 def test_a_cloud_event_is_the_same_event_in_each_mode(stack: Stack, tmp_path: Path) -> None:
-    body = json.dumps({"text": "a good one"}, indent=2).encode()
+    body = json.dumps({"text": paper("a good one")}, indent=2).encode()
 
     stack.send(SCANNED, [("structured", envelope("mode-1", "a good one"))])
     stack.wait_until_done(1)
@@ -118,10 +128,10 @@ def test_an_id_that_comes_again_is_a_duplicate_or_dead(stack: Stack) -> None:
 
 def test_each_outcome_leaves_by_its_topics_and_no_other(stack: Stack, tmp_path: Path) -> None:
     answers = {"accept": SHOP, "review": {**SHOP, "total": None}, "reject": NOTHING}
-    stack.script(*({"sha256": text_hash(text), "answer": answer} for text, answer in answers.items()))
+    stack.script(*({"sha256": text_hash(paper(text)), "answer": answer} for text, answer in answers.items()))
     before = Counter(stack.stats["outcomes"])
 
-    stack.send(SCANNED, [(text, {"text": text}) for text in answers])
+    stack.send(SCANNED, [(text, {"text": paper(text)}) for text in answers])
     kcat.produce_bytes(stack.servers, SCANNED, b"no event", key="die", folder=tmp_path)
     stack.wait_until_done(4)
 

@@ -1,5 +1,6 @@
-"""A model over real HTTP: a server that records what it is sent, and the worker's own client in front of it."""
+"""A model over real HTTP: a server that records what it is sent, and the worker's own client of it."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -17,10 +18,14 @@ from tests.builders import NOW
 
 @dataclass
 class Recorder:
-    """A server on a port of its own; `bodies` are those of the requests to the model, in order."""
+    """A server on a port of its own; `bodies` are those of the requests to the model, in order.
+
+    `asked` is set once there is one.
+    """
 
     url: str = ""
     bodies: list[bytes] = field(default_factory=list)
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @asynccontextmanager
@@ -30,11 +35,12 @@ async def recording(app: web.Application | None = None) -> AsyncIterator[Recorde
 
     @web.middleware
     async def record(
-        request: web.Request, respond: Callable[[web.Request], Awaitable[web.StreamResponse]]
+        request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
         if request.path == "/v1/chat/completions":
             recorder.bodies.append(await request.read())
-        return await respond(request)
+            recorder.asked.set()
+        return await handler(request)
 
     app = app or create_app(Options())
     app.middlewares.append(record)
