@@ -15,7 +15,7 @@ EXIT_NOT_FOUND: Final = 3
 EXIT_CONFLICT: Final = 4
 EXIT_UNAVAILABLE: Final = 6
 
-_HELP: Final = """One event, one outcome, one charge.
+_HELP: Final = """One event, one outcome.
 
 Settings are PENSTOCK_* variables; `penstock config show` prints them all. Every command that answers
 takes `--json`. Exit codes: 0 done, 1 failed or unbalanced, 2 wrong usage or settings, 3 not found,
@@ -69,10 +69,11 @@ def main() -> int:
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else EXIT_FAILURE
     except Exception as error:
-        code = _code(error)
+        cause = _cause(error)
+        code = _code(cause)
         if code is None:
             raise
-        print(f"penstock: {error}", file=sys.stderr)  # noqa: T201 - the one place that tells errors
+        print(f"penstock: {cause}", file=sys.stderr)  # noqa: T201 - the one place that tells errors
         return code
     return EXIT_OK
 
@@ -91,6 +92,13 @@ def shadowed() -> str | None:
         if home not in place.parents:
             return f"penstock: {place} stands before Penstock's own {name!r}; take it out of PYTHONPATH"
     return None
+
+
+def _cause(error: Exception) -> Exception:
+    """What a group of one is about: tasks that run together wrap the error of any of them."""
+    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
 
 
 def _code(error: Exception) -> int | None:

@@ -76,6 +76,8 @@ class _translated:  # noqa: N801 - a context manager, read as a word
         return None
 
     def __exit__(self, _: Any, error: BaseException | None, __: Any) -> None:
+        if isinstance(error, DBAPIError) and getattr(error.orig, "sqlite_errorname", "") == "SQLITE_NOTADB":
+            raise InvalidSettingsError("PENSTOCK_DATABASE__URL: the file is no SQLite database") from error
         if error is not None and _is_away(error):
             first_line, *_ = str(getattr(error, "orig", error)).splitlines() or [type(error).__name__]
             raise StoreUnavailable(f"the database did not take it: {first_line}") from error
@@ -128,7 +130,14 @@ def connect(url: str, *, pool_size: int = 8) -> Database:
 
 
 def _sqlite(path: Path) -> Database:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.name or path.name == ":memory:" or path.is_dir():
+        # In memory, each connection would have a database of its own.
+        raise InvalidSettingsError("PENSTOCK_DATABASE__URL: name a file after sqlite:///")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        problem = f"cannot make the folder {path.parent} ({error.strerror})"
+        raise InvalidSettingsError(f"PENSTOCK_DATABASE__URL: {problem}") from error
     url = URL.create("sqlite+aiosqlite", database=str(path))
     writer = create_async_engine(url, pool_size=1, max_overflow=0, pool_timeout=30, hide_parameters=True)
     reader = create_async_engine(url, pool_size=4, max_overflow=4, pool_timeout=30, hide_parameters=True)

@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import json
 import sys
+import traceback
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -95,10 +96,24 @@ def _import(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        if error.name and name.startswith(error.name):
+        if error.name and f"{name}.".startswith(f"{error.name}."):
             cure = "Install it, or correct PENSTOCK_WORKFLOWS."
             raise InvalidWorkflowError(name, "package", "cannot be found", cure) from error
-        raise
+        raise _not_imported(name, error) from error
+    except ImportError as error:
+        raise _not_imported(name, error) from error
+    except SyntaxError as error:
+        cure = f"Correct it: {error.text.strip()}" if error.text else "Correct it."
+        raise InvalidWorkflowError(error.filename or name, f"line {error.lineno}", error.msg, cure) from error
+
+
+def _not_imported(package: str, error: ImportError) -> InvalidWorkflowError:
+    """The file and the line that import what is not there: the innermost of the importing ones."""
+    steps = traceback.extract_tb(error.__traceback__)
+    places = [step for step in steps if not step.filename.startswith("<") and step.filename != __file__]
+    places = [step for step in places if Path(step.filename) != Path(importlib.__file__)]
+    file, field = (places[-1].filename, f"line {places[-1].lineno}") if places else (package, "package")
+    return InvalidWorkflowError(file, field, str(error), "Correct the import, or install what it names.")
 
 
 def _check(catalogue: Catalogue) -> None:

@@ -95,8 +95,8 @@ def unknown(environment: Collection[str]) -> list[str]:
     )
 
 
-#: Read by `infra.local`, which starts services and is no process of Penstock.
-_NOT_SETTINGS: Final = frozenset({"PENSTOCK_LOCAL_DIR"})
+#: Read by `infra.local`, which starts services, and by compose.yaml: no process of Penstock.
+_NOT_SETTINGS: Final = frozenset({"PENSTOCK_LOCAL_DIR", "PENSTOCK_VERSION"})
 
 
 def _variables(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, FieldInfo]]:

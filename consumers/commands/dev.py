@@ -30,15 +30,20 @@ async def _dev(settings: Settings) -> None:
     on_signals(stop)
     async with embedded(settings) as running:
         context = wiring.api(running.deployment, ring=lambda lane: None)
-        _greet(running)
-        await serve(create_app(context), settings.api.host, settings.api.port, stop=stop)
+        await serve(
+            create_app(context),
+            settings.api.host,
+            settings.api.port,
+            stop=stop,
+            bound=lambda port: _greet(running, port),
+        )
 
 
-def _greet(running: Embedded) -> None:
+def _greet(running: Embedded, port: int) -> None:
     settings = running.deployment.settings
     topics = sorted(running.deployment.catalogue.by_topic)
     note(f"Penstock runs on {settings.database.url}; Ctrl-C stops it.")
-    note(f"  API     http://{settings.api.host}:{settings.api.port}/docs")
+    note(f"  API     http://{settings.api.host}:{port}/docs")
     note(f"  topics  {', '.join(topics)}")
     if running.simulator:
         note(f"  model   SIMULATED, at {running.simulator}: answers are made by rules, not for business.")

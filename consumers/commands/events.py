@@ -57,7 +57,7 @@ def emit(
         if not settings.is_embedded:
             parcels = sending.prepare(lines, entry, id=event_id, secret=b"")
             return await sending.produce(settings, parcels)
-        async with deployed() as deployment:
+        async with deployed(settings) as deployment:
             parcels = sending.prepare(lines, entry, id=event_id, secret=deployment.secret)
             return await sending.accept(deployment, parcels)
 
@@ -115,7 +115,7 @@ def tail(
     settings = settings_for("cli")
     newest = None if from_beginning else max(last, 0)
     if settings.is_embedded:
-        printed = run(_tail_log(topic, last=newest, follow=follow))
+        printed = run(_tail_log(settings, topic, last=newest, follow=follow))
     else:
         printed = _tail_kafka(settings, topic, last=newest, follow=follow)
     if not printed:
@@ -133,12 +133,12 @@ def _tail_kafka(settings: "Settings", topic: str, *, last: int | None, follow: b
     return printed
 
 
-async def _tail_log(topic: str, *, last: int | None, follow: bool) -> int:
+async def _tail_log(settings: "Settings", topic: str, *, last: int | None, follow: bool) -> int:
     from consumers.commands.messages import as_line
     from consumers.commands.running import deployed
 
     printed = 0
-    async with deployed() as deployment:
+    async with deployed(settings) as deployment:
         _check_topic(deployment.catalogue, topic)
         async for message in _log(deployment.database, topic, last=last, follow=follow):
             _print(as_line(message))

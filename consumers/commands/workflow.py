@@ -97,7 +97,7 @@ def _paused_by(name: str) -> str | None:
     """Who paused it; None when nobody did, or when there is no database to ask."""
     from consumers.commands.running import deployed, run
     from infra.store import administration
-    from pipeline.errors import InvalidSettingsError, StoreUnavailable
+    from pipeline.errors import InvalidSettingsError, NotFound, StoreUnavailable
 
     async def work() -> str | None:
         async with deployed() as deployment:
@@ -105,7 +105,7 @@ def _paused_by(name: str) -> str | None:
 
     try:
         return run(work())
-    except (InvalidSettingsError, StoreUnavailable) as error:
+    except (InvalidSettingsError, NotFound, StoreUnavailable) as error:
         output.note(f"Whether it is paused is not known: {error}")
         return None
 

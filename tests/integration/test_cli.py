@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import shutil
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -267,10 +268,43 @@ def test_a_mistake_is_told_in_words_with_its_exit_code(
 
 
 def test_without_tables_a_command_says_which_command_makes_them(tmp_path: Path) -> None:
+    (tmp_path / "penstock.db").touch()
+
     ended = shell_on(tmp_path).penstock("stats")
 
     assert ended.code == 2
     assert "penstock db upgrade" in ended.err
+
+
+@pytest.mark.parametrize("command", ["stats", "dlq list", "event show one", f"tail {RESULTS}"])
+def test_a_question_in_the_wrong_folder_makes_no_database(tmp_path: Path, command: str) -> None:
+    ended = Shell(tmp_path, {}).penstock(*command.split())
+
+    assert ended.code == 3
+    assert "no database at .penstock/penstock.db" in ended.err
+    assert "PENSTOCK_DATABASE__URL" in ended.err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("path", ["penstock.txt", ":memory:", "", ".", "penstock.txt/penstock.db"])
+def test_what_cannot_be_a_database_is_told_in_one_line(tmp_path: Path, path: str) -> None:
+    (tmp_path / "penstock.txt").write_text("This is a text, and long enough to be looked at. " * 10)
+
+    ended = Shell(tmp_path, {}).penstock("db", "upgrade", PENSTOCK_DATABASE__URL=f"sqlite:///{path}")
+
+    assert ended.code == 2
+    assert ended.err.startswith("penstock: PENSTOCK_DATABASE__URL: ")
+    assert ended.err.count("\n") == 1
+
+
+def test_dev_on_a_port_that_is_taken_says_so_in_one_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        ended = shell_on(tmp_path).separate("dev", PENSTOCK_API__PORT=port, PENSTOCK_SIMULATOR__PORT="0")
+
+    assert ended.code == 2
+    assert f"penstock: PENSTOCK_API__PORT: cannot listen on 127.0.0.1:{port}" in ended.err
+    assert "Traceback" not in ended.err
 
 
 def test_tail_prints_the_newest_messages_as_lines_of_json(shell: Shell) -> None:
@@ -517,6 +551,14 @@ def test_a_wrong_setting_is_named(shell: Shell) -> None:
 
     assert ended.code == 2
     assert "PENSTOCK_API__PORT" in ended.err
+
+
+def test_a_misspelt_setting_is_told_once_beside_the_answer(shell: Shell) -> None:
+    ended = shell.penstock("tail", RESULTS, "-n", "1", PENSTOCK_DATABSE__URL="x")
+
+    assert ended.code == 0
+    assert ended.json["topic"] == RESULTS
+    assert ended.err.count("PENSTOCK_DATABSE__URL is no setting") == 1
 
 
 def test_topics_of_embedded_mode_need_no_making(shell: Shell) -> None:

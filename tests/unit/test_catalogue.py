@@ -161,15 +161,33 @@ def test_an_unknown_package_is_named_with_the_setting_to_correct() -> None:
         load(["acme.nothing"])
 
 
-def test_an_import_error_inside_a_package_is_not_hidden(loaded: Load) -> None:
-    with pytest.raises(ModuleNotFoundError, match="nowhere"):
-        loaded({"limits.py": "import nowhere\n"})
+@pytest.mark.parametrize(
+    ("text", "line", "problem"),
+    [
+        ("\nimport nowhere\n", "line 2", "No module named 'nowhere'"),
+        ("from .deeper import nowhere\n", "line 1", "cannot import name 'nowhere'"),
+        ("LIMIT = 1\nLIMIT = (\n", "line 2", r"'\(' was never closed"),
+    ],
+)
+def test_a_module_that_cannot_be_imported_is_named_with_the_line(
+    loaded: Load, text: str, line: str, problem: str
+) -> None:
+    with pytest.raises(InvalidWorkflowError, match=problem) as refused:
+        loaded({"limits.py": text})
+
+    assert refused.value.file.endswith("limits.py")
+    assert refused.value.field == line
 
 
 def test_unknown_names_and_topics_are_answered_with_those_there_are() -> None:
     catalogue = load()
 
-    with pytest.raises(NotFound, match="'refunds'; there are: contracts, receipts, support"):
-        catalogue.named("refunds")
-    with pytest.raises(NotFound, match=r"'x'; topics: contracts\.received\.v1, receipts"):
+    with pytest.raises(NotFound, match="'nothing'; there are: ") as unnamed:
+        catalogue.named("nothing")
+    with pytest.raises(NotFound, match="'x'; topics: ") as unconsumed:
         catalogue.consuming("x")
+
+    examples = {"contracts", "receipts", "support"}
+    topics = {"contracts.received.v1", "receipts.scanned.v1", "support.messages.v1"}
+    assert examples <= set(str(unnamed.value).partition("are: ")[2].split(", "))
+    assert topics <= set(str(unconsumed.value).partition("topics: ")[2].split(", "))

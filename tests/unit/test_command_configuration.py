@@ -63,6 +63,7 @@ def test_an_unset_secret_is_shown_as_empty() -> None:
         ("PENSTOCK_MODELS__FAST__API_KEY", True),
         ("PENSTOCK_MODELS__VERY_FAST__API_KEY", True),
         ("PENSTOCK_LOCAL_DIR", True),
+        ("PENSTOCK_VERSION", True),
         ("PATH", True),
         ("PENSTOCK_DATABSE__URL", False),
         ("PENSTOCK_MODELS__FAST__APIKEY", False),
