@@ -184,7 +184,8 @@ class OpenAIModel:
             "is_unknown": completion.usage is None,
         }
         if choice is None:
-            raise _Failed(errors.ModelUnavailable.reason, status=200, **known)
+            reason = errors.UnusableOutput.reason  # it answered, and was paid for it
+            raise _Failed(reason, ("the answer has no choices",), status=200, **known)
         if choice.message.refusal:
             raise _Failed(errors.ModelRefused.reason, status=200, **known)
         if choice.finish_reason == "content_filter":

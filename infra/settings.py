@@ -69,8 +69,6 @@ class EndpointSettings(Section):
     max_output_tokens: int = Field(2_000, ge=16, description="Token limit of one answer.")
     max_response_bytes: int = Field(1_048_576, ge=1_024, description="An answer larger than this is cut off.")
     slots: int = Field(64, ge=1, le=2_000, description="Calls in flight at this endpoint, per process.")
-    requests_per_minute: int | None = Field(None, ge=1, description="The provider's limit; unset is none.")
-    tokens_per_minute: int | None = Field(None, ge=1, description="The provider's limit; unset is none.")
     input_price: Decimal | None = Field(None, ge=0, description="Price of a million input tokens.")
     cached_input_price: Decimal | None = Field(
         None, ge=0, description="Price of a million cached input tokens; unset takes the input price."

@@ -36,8 +36,8 @@ FATES: Final[dict[str, Fate]] = {
     errors.ModelMisconfigured.reason: Fate.WAIT,
 }
 
-#: Tries of one class of retryable error, over an event's whole life: about ten minutes of them.
-MAX_TRIES: Final = 8
+#: Tries of one class of retryable error, over an event's whole life: with the back-off below some 40 minutes.
+MAX_TRIES: Final = 24
 #: Times that a bug (an error outside the taxonomy) may show before the event is given up.
 MAX_FAULTS: Final = 3
 #: Crashes after which a claim gives an event up without running it.

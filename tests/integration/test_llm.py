@@ -76,7 +76,7 @@ AFTER: Final[dict[str, tuple[str | None, int | None, bool]]] = {
     "invalid_json": ("unusable_output", 200, False),
     "missing_field": ("unusable_output", 200, False),
     "nan": ("unusable_output", 200, False),
-    "no_choices": ("model_unavailable", 200, False),
+    "no_choices": ("unusable_output", 200, False),
     "no_usage": (None, 200, True),
     "not_in_text": (None, 200, False),  # judged later, by the grounding
     "nul": ("unusable_output", 200, False),

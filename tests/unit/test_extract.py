@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import BreakerOpen
 from pipeline.extract import Answered, Ask, GiveUp, Rung, Step, Wait, next_step
-from pipeline.retry import FATES, MAX_TRIES, MAX_WAIT, OPEN_DELAY, WAIT_DELAY, Fate
+from pipeline.retry import FATES, MAX_TRIES, MAX_WAIT, OPEN_DELAY, WAIT_DELAY, Fate, wait
 from schemas.extraction import Attempt
 from tests.builders import attempt, endpoint_of, rungs
 
@@ -102,7 +102,7 @@ def step_after(text: str, *places: str, made: int | None = None) -> Step:
         ("fast:model_timeout fast:model_unavailable", Wait(timedelta(seconds=1), "model_unavailable")),
         (" ".join(["fast:model_timeout"] * MAX_TRIES), GiveUp("model_timeout", dead=True)),
         (
-            " ".join(["fast:model_timeout"] * 4 + ["strong:model_timeout"] * 4),
+            " ".join(["fast:model_timeout"] * (MAX_TRIES - 4) + ["strong:model_timeout"] * 4),
             GiveUp("model_timeout", dead=True),
         ),
         # What an operator has to mend is waited for.
@@ -131,7 +131,7 @@ def test_the_step_after(attempts: str, step: Step) -> None:
         ("fast:ungrounded strong:model_timeout", asked("strong", place="there")),
         # All have failed: later.
         ("fast:model_timeout fast@there:model_unavailable", Wait(timedelta(seconds=1), "model_unavailable")),
-        ("fast:quota_exhausted fast@there:quota_exhausted", Wait(WAIT_DELAY, "quota_exhausted")),
+        ("fast:quota_exhausted fast@there:quota_exhausted", Wait(wait(2), "quota_exhausted")),
         # An endpoint whose answer is bad has not failed.
         ("fast@there:unusable_output fast:model_timeout", asked("fast", WRONG, place="there")),
         ("fast:unusable_output", asked("fast", WRONG)),
