@@ -32,6 +32,16 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+def _listed(value: Any, cure: str) -> Any:
+    """A variable that holds a JSON list, as a tuple; raises ValueError with the cure."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return tuple(json.loads(value))
+    except (json.JSONDecodeError, TypeError) as error:
+        raise ValueError(cure) from error
+
+
 class DatabaseSettings(Section):
     url: str = Field(
         "sqlite:///.penstock/penstock.db", description="PostgreSQL (postgresql+psycopg://...) or SQLite."
@@ -95,12 +105,7 @@ class ModelSettings(EndpointSettings):
     @field_validator("endpoints", mode="before")
     @classmethod
     def _parse(cls, value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        try:
-            return tuple(json.loads(value))
-        except (json.JSONDecodeError, TypeError) as error:
-            raise ValueError('write a JSON list, such as [{"base_url": "...", "model": "..."}]') from error
+        return _listed(value, 'write a JSON list, such as [{"base_url": "...", "model": "..."}]')
 
     @model_validator(mode="after")
     def _one_way(self) -> "ModelSettings":
@@ -124,12 +129,7 @@ class SourceSettings(Section):
     @field_validator("secrets", mode="before")
     @classmethod
     def _parse(cls, value: Any) -> Any:
-        if not isinstance(value, str):
-            return value
-        try:
-            return tuple(json.loads(value))
-        except (json.JSONDecodeError, TypeError) as error:
-            raise ValueError('write a JSON list of strings, such as ["whsec_..."]') from error
+        return _listed(value, 'write a JSON list of strings, such as ["whsec_..."]')
 
 
 class ApiSettings(Section):
