@@ -78,7 +78,9 @@ class EndpointSettings(Section):
     timeout_seconds: float = Field(60.0, gt=0, description="Deadline of one call, from first byte to last.")
     max_output_tokens: int = Field(2_000, ge=16, description="Token limit of one answer.")
     max_response_bytes: int = Field(1_048_576, ge=1_024, description="An answer larger than this is cut off.")
-    slots: int = Field(64, ge=1, le=2_000, description="Calls in flight at this endpoint, per process.")
+    slots: int = Field(
+        64, ge=1, le=2_000, description="Events claimed for this endpoint, per process; re-asks may pass it."
+    )
     input_price: Decimal | None = Field(None, ge=0, description="Price of a million input tokens.")
     cached_input_price: Decimal | None = Field(
         None, ge=0, description="Price of a million cached input tokens; unset takes the input price."

@@ -79,13 +79,8 @@ def told(story: "Story", marks: "Mapping[UUID, Mark]") -> dict[str, Any]:
     }
 
 
-def show_story(story: "Story", marks: "Mapping[UUID, Mark] | None" = None) -> None:
-    """Print a story for a person; without `marks` it lacks the hashes of its texts."""
-    show(told(story, marks or {}))
-
-
 def show(told: Mapping[str, Any]) -> None:
-    """Print what `told` made."""
+    """Print what `told` or `gather` made."""
     output.say(f"Event {told['event_id']}: {told['state']}")
     for name in ("topic", "source", "id", "workflow", "type", "subject", "time", "key"):
         _fact(name, told[name])

@@ -59,7 +59,7 @@ def _skeleton_id(skeleton: bytes) -> UUID:
 
 
 def _text_ids(attempt: Attempt, event: Received) -> list[UUID]:
-    """By content too, salted, so that the event's text is stored once for all its attempts."""
+    """By content too, salted: a repeat adds no row. Each step fences the text anew and has its own."""
     return [uuid5(event.event_id, f"text/{event.salted(text).hex()}") for text in attempt.request.texts]
 
 
