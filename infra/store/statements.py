@@ -44,6 +44,8 @@ def work_row(event: Received, *, lane: str, revision: int = 0, priority: int = 0
         "priority": priority,
         "crashes": 0,
         "faults": 0,
+        "step": 0,
+        "reserved": 0,
     }
 
 

@@ -1,0 +1,28 @@
+"""The tables. `pipeline/README.md` says what each is for; `infra/migrations` makes them.
+
+For statements: `from infra import tables as t`, `t.event.c.topic`.
+"""
+
+from infra.tables.access import token
+from infra.tables.calls import answer_cache, attempt, budget_window, endpoint_state
+from infra.tables.decisions import audit_record, result, review, workflow_version
+from infra.tables.flow import content, counter, event, lane, outbox, topic_log, work
+
+__all__ = [
+    "answer_cache",
+    "attempt",
+    "audit_record",
+    "budget_window",
+    "content",
+    "counter",
+    "endpoint_state",
+    "event",
+    "lane",
+    "outbox",
+    "result",
+    "review",
+    "token",
+    "topic_log",
+    "work",
+    "workflow_version",
+]

@@ -1,0 +1,78 @@
+"""What was decided, by which version, and what waits for a person."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, CheckConstraint, Index, LargeBinary, Text, Uuid
+from sqlmodel import Field, SQLModel
+
+from infra.tables.fields import json, table, utc_time
+
+
+class ResultRow(SQLModel, table=True):
+    __tablename__ = "result"
+    __table_args__ = (
+        Index("result_workflow", "workflow", "decided_at"),
+        CheckConstraint("revision >= 1", name="result_revision_positive"),
+    )
+
+    event_id: UUID = Field(primary_key=True, sa_type=Uuid)
+    revision: int = Field(primary_key=True)
+    id: UUID = Field(sa_type=Uuid, unique=True)
+    workflow: str
+    version: str
+    state: str
+    supersedes: int | None = None
+    reasons: list[str] = json()
+    data: dict[str, Any] | None = json(default=None)
+    evidence: dict[str, Any] | None = json(default=None)
+    model: str | None = None
+    cost_micros: int | None = Field(default=None, sa_type=BigInteger)
+    decided_at: datetime = utc_time()
+
+
+class AuditRow(SQLModel, table=True):
+    __tablename__ = "audit_record"
+    __table_args__ = (Index("audit_event", "event_id"), Index("audit_kind", "kind", "occurred_at"))
+
+    id: UUID = Field(primary_key=True, sa_type=Uuid)
+    kind: str
+    canonical: bytes = Field(sa_type=LargeBinary)
+    leaf: bytes = Field(sa_type=LargeBinary)
+    occurred_at: datetime = utc_time()
+    actor_kind: str
+    actor_name: str
+    event_id: UUID | None = Field(default=None, sa_type=Uuid)
+    revision: int | None = None
+    workflow: str | None = None
+    version: str | None = None
+    outcome: str | None = None
+
+
+class ReviewRow(SQLModel, table=True):
+    __tablename__ = "review"
+    __table_args__ = (Index("review_waiting", "workflow", "created_at"),)
+
+    id: UUID = Field(primary_key=True, sa_type=Uuid)
+    event_id: UUID = Field(sa_type=Uuid, index=True)
+    revision: int
+    workflow: str
+    reasons: list[str] = json()
+    created_at: datetime = utc_time()
+
+
+class WorkflowVersionRow(SQLModel, table=True):
+    __tablename__ = "workflow_version"
+
+    version: str = Field(primary_key=True)
+    workflow: str = Field(primary_key=True)
+    content: str = Field(sa_type=Text)
+    release: str
+    first_seen_at: datetime = utc_time()
+
+
+result = table(ResultRow)
+audit_record = table(AuditRow)
+review = table(ReviewRow)
+workflow_version = table(WorkflowVersionRow)
