@@ -18,12 +18,14 @@ from infra.logs import bound, logger
 from infra.metrics import Metrics
 from infra.settings import WorkerSettings
 from infra.store import SqlStore
+from pipeline.assemble import instructions
 from pipeline.catalogue import Catalogue
 from pipeline.claim import Claimed, Release
 from pipeline.errors import StoreUnavailable
 from pipeline.ports import Written
-from pipeline.process import World, after_fault, process
+from pipeline.process import Fault, World, after_fault, process
 from pipeline.slots import Slots
+from pipeline.spend import Rate
 from schemas.changeset import Changeset
 
 log = logger()
@@ -61,6 +63,7 @@ class Drains:
     suspects: bool = False
     slots: Slots = field(init=False)
     _held: dict[UUID, _Held] = field(default_factory=dict)
+    _rates: dict[str, Rate] = field(default_factory=dict)
     _running: set[str] = field(default_factory=set)
     _again: set[str] = field(default_factory=set)
     _hungry: set[str] = field(default_factory=set)
@@ -180,10 +183,20 @@ class Drains:
         if limit == 0:
             return 0
         ordered = self.catalogue.by_name[lane].workflow.ordered
-        claimed = await self.store.claim(lane, limit=limit, ordered=ordered, suspects=self.suspects)
+        claimed = await self.store.claim(
+            lane, limit=limit, ordered=ordered, suspects=self.suspects, rate=self._rate(lane)
+        )
         for one in claimed:
             self._start(lane, one)
         return len(claimed)
+
+    def _rate(self, lane: str) -> Rate:
+        """What to reserve for each event."""
+        if lane not in self._rates:
+            entry = self.catalogue.by_name[lane]
+            said = instructions(entry, key=self.world.guard.key)
+            self._rates[lane] = self.world.model.rate(entry, said)
+        return self._rates[lane]
 
     def _limit(self, lane: str) -> int | None:
         """How many events may be claimed now; None while the lane's model cannot be called."""
@@ -222,10 +235,10 @@ class Drains:
         with sentry.event_transaction(claimed):
             try:
                 return await process(claimed, entry, self.world)
-            except Exception as error:  # noqa: BLE001 - a bug: reported, counted, in the end a dead letter
-                sentry.report(error)
-                log.error("event.faulty", error=error, faults=claimed.faults + 1)
-                return after_fault(claimed, entry, error, self.world)
+            except Fault as fault:  # a bug: reported, counted, in the end a dead letter
+                sentry.report(fault.bug)
+                log.error("event.faulty", error=fault.bug, faults=claimed.faults + 1)
+                return after_fault(claimed, entry, fault, self.world)
 
     async def _finish(self, end: Changeset | Release) -> None:
         if isinstance(end, Release):

@@ -21,13 +21,14 @@ from infra.bell import Bell
 from infra.database import Database
 from infra.endpoints import Endpoints
 from infra.journal import BatchedJournal
+from infra.ledger import StoredLedger
 from infra.logs import logger
 from infra.metrics import Metrics
 from infra.settings import ModelSettings, Settings
 from infra.store import SqlStore, administration, versions
 from pipeline import catalogue as catalogues
 from pipeline import errors
-from pipeline.assemble import Call
+from pipeline.assemble import Call, Prepared
 from pipeline.assess import Guard
 from pipeline.breaker import Breaker
 from pipeline.catalogue import Catalogue, Entry
@@ -35,6 +36,7 @@ from pipeline.errors import BreakerOpen
 from pipeline.extract import Rung
 from pipeline.ports import Model
 from pipeline.process import World
+from pipeline.spend import Rate
 from pipeline.trail import noted
 from schemas.changeset import Actor, Scribe
 from schemas.extraction import Attempt, Reading
@@ -94,6 +96,7 @@ def deploy(settings: Settings) -> Deployment:
         scribe=scribe,
         shard=secrets.randbelow(SHARDS),
         lease_seconds=settings.worker.lease_seconds,
+        caps=settings.spend.caps,
     )
     return Deployment(settings, catalogue, connected, store, scribe, secret(settings), Metrics())
 
@@ -153,6 +156,7 @@ def world(deployment: Deployment, model: Model) -> World:
     return World(
         model=Observed(model, deployment.metrics),
         journal=BatchedJournal(deployment.store),
+        ledger=StoredLedger(deployment.store),
         scribe=deployment.scribe,
         clock=clock,
         jitter=random.random,
@@ -189,8 +193,14 @@ class Observed:
     async def admit(self, endpoint: str) -> bool:
         return await self.model.admit(endpoint)
 
-    async def ask(self, call: Call) -> Attempt:
-        attempt = await self.model.ask(call)
+    def prepare(self, call: Call) -> Prepared:
+        return self.model.prepare(call)
+
+    def rate(self, entry: Entry, instructions: str) -> Rate:
+        return self.model.rate(entry, instructions)
+
+    async def ask(self, prepared: Prepared) -> Attempt:
+        attempt = await self.model.ask(prepared)
         self.metrics.attempt(attempt)
         sentry.record_attempt(attempt)
         return attempt

@@ -91,7 +91,7 @@ class Endpoints:
         This is the bulkhead: a hanging endpoint holds no more of a process than its slots. One event is
         enough for a probe.
         """
-        names = [name for name in self._names(alias) if self._may_be_called(name)]
+        names = [name for name in self.names(alias) if self._may_be_called(name)]
         if not names:
             return None
         closed = [name for name in names if self._breaker(name).is_closed]
@@ -141,10 +141,11 @@ class Endpoints:
             self.opened(row)
 
     def _usable(self, alias: str) -> tuple[str, ...]:
-        usable = [name for name in self._names(alias) if self._may_be_called(name)]
+        usable = [name for name in self.names(alias) if self._may_be_called(name)]
         return tuple(sorted(usable, key=lambda name: (self._breaker(name).is_closed, -self._free(name))))
 
-    def _names(self, alias: str) -> list[str]:
+    def names(self, alias: str) -> list[str]:
+        """The endpoints behind an alias."""
         return list(dict.fromkeys(name_of(endpoint) for endpoint in self.models[alias].all_endpoints))
 
     def _free(self, name: str) -> int:

@@ -12,7 +12,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from decimal import ROUND_CEILING, Decimal
+from typing import Any, Final
 
 import httpx2
 import openai
@@ -26,10 +27,10 @@ from infra.endpoints import Endpoints
 from infra.requests import Requests, max_output_tokens
 from infra.settings import EndpointSettings
 from pipeline import errors
-from pipeline.assemble import Call
+from pipeline.assemble import Call, Prepared
 from pipeline.catalogue import Entry
 from pipeline.extract import Rung
-from pipeline.spend import cost_micros, worst_case_micros
+from pipeline.spend import FREE, Rate, cost_micros, worst_case_micros
 from pipeline.wire import unwrap, wire_model
 from schemas.event import derived_id
 from schemas.extraction import Attempt, Extraction, Reading
@@ -37,6 +38,10 @@ from schemas.text import clean
 
 #: With the second one the client hands the response over unread, so that its size can be capped.
 _HEADERS = {"Content-Type": "application/json", "X-Stainless-Raw-Response": "stream"}
+
+#: Around a text in its request, and what its quotes and line ends grow by: estimates for claims.
+_FENCE_BYTES: Final = 512
+_ESCAPING: Final = Decimal("1.25")
 
 #: HTTP status to reason; the others are below.
 _REASONS: Mapping[int, str] = {
@@ -83,13 +88,33 @@ class OpenAIModel:
         """May this endpoint be called now? An open breaker lets one probe through."""
         return await self.endpoints.admit(endpoint)
 
-    async def ask(self, call: Call) -> Attempt:
+    def rate(self, entry: Entry, instructions: str) -> Rate:
+        """What the first call for an event costs at most, at the dearest of the first model's endpoints."""
+        first = [self.endpoints.settings[name] for name in self.endpoints.names(entry.workflow.models[0])]
+        rates = [self._rate(entry, instructions, settings) for settings in first]
+        return Rate(max(rate.base_micros for rate in rates), max(rate.micros_per_kib for rate in rates))
+
+    def _rate(self, entry: Entry, instructions: str, settings: EndpointSettings) -> Rate:
+        if settings.prices is None:
+            return FREE
+        fixed = len(self._requests.skeleton(entry, instructions, settings)) + _FENCE_BYTES
+        base = worst_case_micros(fixed, max_output_tokens(settings, larger=False), settings.prices)
+        return Rate(base, int((1024 * _ESCAPING * settings.prices.input).to_integral_value(ROUND_CEILING)))
+
+    def prepare(self, call: Call) -> Prepared:
+        """The bytes of a call, and the worst that it can cost."""
+        settings = self.endpoints.settings[call.endpoint]
+        request = self._requests.request(call, settings)
+        limit = max_output_tokens(settings, larger=call.larger)
+        return Prepared(call, request, worst_case_micros(len(request.body), limit, settings.prices))
+
+    async def ask(self, prepared: Prepared) -> Attempt:
         """Make one call, within its deadline; never raises for a failed one.
 
         A cancelled call comes back too, as a failure, so that it is journalled before the process ends.
         """
+        call, request = prepared.call, prepared.request
         settings = self.endpoints.settings[call.endpoint]
-        request = self._requests.request(call, settings)
         started = time.monotonic()
         attempt = Attempt(
             id=derived_id(call.event.event_id, call.revision, f"attempt/{call.token}", call.step),
@@ -109,7 +134,9 @@ class OpenAIModel:
         with self.endpoints.busy(call.endpoint) as probe:
             known = await self._ask(call, request.body, settings)
         attempt = replace(attempt, latency_ms=int((time.monotonic() - started) * 1000), **known)
-        attempt = _charged(attempt, settings, len(request.body))
+        if attempt.is_unknown and settings.prices is not None:
+            # The provider may have charged without telling us: the worst case counts.
+            attempt = replace(attempt, cost_micros=prepared.worst_case_micros)
         await self.endpoints.ended(call.endpoint, attempt.failure, probe=probe)
         return attempt
 
@@ -219,14 +246,6 @@ async def _read(response: httpx2.Response, limit: int) -> bytes:
             )
         parts.append(part)
     return b"".join(parts)
-
-
-def _charged(attempt: Attempt, settings: EndpointSettings, request_bytes: int) -> Attempt:
-    """Where the provider may have charged without telling us, the worst case counts."""
-    if not attempt.is_unknown or settings.prices is None:
-        return attempt
-    limit = max_output_tokens(settings, larger=attempt.larger)
-    return replace(attempt, cost_micros=worst_case_micros(request_bytes, limit, settings.prices))
 
 
 def _from_connection(error: Exception) -> _Failed:

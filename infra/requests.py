@@ -13,6 +13,7 @@ from openai.lib._pydantic import to_strict_json_schema
 
 from infra.settings import EndpointSettings
 from pipeline.assemble import Call
+from pipeline.catalogue import Entry
 from pipeline.wire import wire_model
 from schemas.extraction import Extraction, Request
 
@@ -35,19 +36,29 @@ class Requests:
         """What `call` sends."""
         key = (call.entry.version, call.endpoint, bool(call.feedback), call.larger)
         if key not in self._skeletons:
-            self._skeletons[key] = self._skeleton(call, settings)
+            self._skeletons[key] = self.skeleton(
+                call.entry, call.instructions, settings, feedback=bool(call.feedback), larger=call.larger
+            )
         texts = (call.text, call.feedback) if call.feedback else (call.text,)
         return Request(self._skeletons[key], tuple(encoded(text) for text in texts))
 
-    def _skeleton(self, call: Call, settings: EndpointSettings) -> bytes:
+    def skeleton(
+        self,
+        entry: Entry,
+        instructions: str,
+        settings: EndpointSettings,
+        *,
+        feedback: bool = False,
+        larger: bool = False,
+    ) -> bytes:
         """The body with a NUL byte for each text."""
-        declared: type[Extraction] = call.entry.workflow.extraction
+        declared: type[Extraction] = entry.workflow.extraction
         extraction = wire_model(declared)
         messages = [
-            {"role": "system", "content": call.instructions},
+            {"role": "system", "content": instructions},
             {"role": "user", "content": _TEXT_MARK},
         ]
-        if call.feedback:
+        if feedback:
             messages.append({"role": "user", "content": _FEEDBACK_MARK})
         _, body = self._handler.prepare_request(extraction, {"model": settings.model, "messages": messages})
         # instructor never sends `strict`, and its schema leaves optional fields out of `required`.
@@ -57,7 +68,7 @@ class Requests:
         }
         stable_first = {
             "model": body["model"],
-            "max_tokens": max_output_tokens(settings, larger=call.larger),
+            "max_tokens": max_output_tokens(settings, larger=larger),
             "response_format": body["response_format"],
             "messages": body["messages"],
         }

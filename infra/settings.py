@@ -23,7 +23,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from pipeline.catalogue import DEFAULT_PACKAGES
 from pipeline.errors import InvalidSettingsError
-from pipeline.spend import Prices
+from pipeline.spend import Caps, Prices
 
 
 class Section(BaseModel):
@@ -166,6 +166,36 @@ class WorkerSettings(Section):
     watchdog_seconds: float = Field(30.0, gt=0, description="A loop blocked for longer ends the process.")
 
 
+class SpendSettings(Section):
+    per_event: Decimal | None = Field(
+        None, gt=0, description="Most that one event may cost; above it a person decides."
+    )
+    per_day: Decimal | None = Field(
+        None, gt=0, description="Most that a UTC day may cost; then events wait for the next."
+    )
+    per_workflow: Decimal | None = Field(None, gt=0, description="The same, of each workflow.")
+    per_source: Decimal | None = Field(None, gt=0, description="The same, of each source.")
+    workflows: Mapping[str, Decimal] = Field({}, description="The same, of one workflow, by its name.")
+    sources: Mapping[str, Decimal] = Field({}, description="The same, of one source, by its name.")
+
+    @property
+    def caps(self) -> Caps:
+        """In micro-units."""
+        named = {f"workflow:{name}": cap for name, cap in self.workflows.items()}
+        named |= {f"source:{name}": cap for name, cap in self.sources.items()}
+        return Caps(
+            event=_micros(self.per_event),
+            total=_micros(self.per_day),
+            workflow=_micros(self.per_workflow),
+            source=_micros(self.per_source),
+            named={scope: int(cap * 1_000_000) for scope, cap in named.items()},
+        )
+
+
+def _micros(amount: Decimal | None) -> int | None:
+    return None if amount is None else int(amount * 1_000_000)
+
+
 class SweepSettings(Section):
     look_seconds: float = Field(1.0, gt=0, description="How often overdue work is looked for.")
 
@@ -215,6 +245,7 @@ class Settings(BaseSettings):
     metrics: MetricsSettings = MetricsSettings()
     ingest: IngestSettings = IngestSettings()
     worker: WorkerSettings = WorkerSettings()
+    spend: SpendSettings = SpendSettings()
     sweep: SweepSettings = SweepSettings()
     simulator: SimulatorSettings = SimulatorSettings()
     sentry: SentrySettings = SentrySettings()

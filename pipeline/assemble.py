@@ -9,6 +9,7 @@ from pipeline.extract import Ask
 from pipeline.fence import INSTRUCTION, fence
 from pipeline.leak import canary, canary_sentence
 from schemas.event import Received
+from schemas.extraction import Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,15 @@ class Call:
     text: str
     feedback: str = ""
     larger: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A call with the bytes that it sends, and the worst that it can cost in micro-units."""
+
+    call: Call
+    request: Request
+    worst_case_micros: int
 
 
 #: A re-ask names at most this many fields: its size must not depend on the answer's.

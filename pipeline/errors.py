@@ -77,6 +77,12 @@ class BreakerOpen(PausedError):
     reason = "breaker_open"
 
 
+class BudgetExhausted(PausedError):
+    """A cap on spending is reached; it goes on with the next day (UTC) or a higher cap."""
+
+    reason = "budget_exhausted"
+
+
 class PermanentError(PipelineError):
     """The same input will always fail."""
 
@@ -163,6 +169,18 @@ class Faulty(PermanentError):
     """Our code or the workflow's failed on this event, three times; Sentry and the logs have the error."""
 
     reason = "faulty"
+
+
+class TooExpensive(PermanentError):
+    """The next call could cost more than a cap allows for this event, or in a whole day."""
+
+    reason = "too_expensive"
+
+
+class CallLost(PermanentError):
+    """The process ended before the answer was stored; the provider may have charged for it."""
+
+    reason = "lost"
 
 
 class Unstorable(PermanentError):

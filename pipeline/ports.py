@@ -6,10 +6,11 @@ from enum import Enum
 from typing import Protocol
 from uuid import UUID
 
-from pipeline.assemble import Call
+from pipeline.assemble import Call, Prepared
 from pipeline.catalogue import Entry
 from pipeline.claim import Claimed, Release
 from pipeline.extract import Rung
+from pipeline.spend import FREE, Rate, Reservation, Room
 from schemas.changeset import Changeset, OutboxMessage
 from schemas.event import Received
 from schemas.extraction import Attempt, Reading
@@ -59,10 +60,26 @@ class Model(Protocol):
         """May it be called? False when its breaker is open and somebody else makes the probe."""
         ...
 
-    async def ask(self, call: Call) -> Attempt: ...
+    def prepare(self, call: Call) -> Prepared:
+        """The bytes of a call, and the worst that it can cost."""
+        ...
+
+    async def ask(self, prepared: Prepared) -> Attempt: ...
+
+    def rate(self, entry: Entry, instructions: str) -> Rate:
+        """What the first call for an event of this workflow costs at most, by the event's size."""
+        ...
 
     def read(self, entry: Entry, attempt: Attempt) -> Reading:
         """The answer in an attempt without a failure."""
+        ...
+
+
+class Ledger(Protocol):
+    """Where money is kept for calls. Returns when the reservation is durable."""
+
+    async def reserve(self, claimed: Claimed, reservation: Reservation) -> Room:
+        """Settle the last reservation of the claim and make the next one."""
         ...
 
 
@@ -78,8 +95,18 @@ class Store(Protocol):
     async def accept(self, events: Sequence[Received]) -> list[Admission]: ...
 
     async def claim(
-        self, lane: str, *, limit: int, ordered: bool = False, suspects: bool = False
-    ) -> list[Claimed]: ...
+        self,
+        lane: str,
+        *,
+        limit: int,
+        ordered: bool = False,
+        suspects: bool = False,
+        rate: Rate = FREE,
+    ) -> list[Claimed]:
+        """Events to work on, each with what its first call costs at most reserved for it."""
+        ...
+
+    async def reserve(self, claimed: Claimed, reservation: Reservation) -> Room: ...
 
     async def renew(self, claims: Sequence[Claimed]) -> set[UUID]:
         """Prolong the leases; returns the ids of the events that are still ours."""

@@ -1,8 +1,9 @@
 """The whole story of one event between claim and commit, top to bottom."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 from uuid import UUID
 
 from pipeline.assemble import assemble
@@ -10,13 +11,24 @@ from pipeline.assess import Assessment, Guard, assess
 from pipeline.catalogue import Entry
 from pipeline.claim import Claimed, Release
 from pipeline.decide import decide
-from pipeline.errors import Crashed, Faulty, InvalidEvent, Leaked, Suspicious
-from pipeline.extract import Answered, Ask, GiveUp, Wait, next_step
-from pipeline.ports import Journal, Model
+from pipeline.errors import (
+    BudgetExhausted,
+    CallCancelled,
+    Crashed,
+    Faulty,
+    InvalidEvent,
+    Leaked,
+    Suspicious,
+    TooExpensive,
+)
+from pipeline.extract import Answered, Ask, GiveUp, Step, Wait, next_step
+from pipeline.ports import Journal, Ledger, Model
 from pipeline.receive import stored
 from pipeline.record import decided, given_up, refused
-from pipeline.retry import MAX_CRASHES, MAX_FAULTS, backoff
+from pipeline.retry import BUDGET_DELAY, MAX_CRASHES, MAX_FAULTS, backoff
 from pipeline.screen import screen
+from pipeline.spend import Room
+from pipeline.tab import Tab, settled
 from schemas.changeset import Changeset, Scribe
 from schemas.decision import Route, review
 from schemas.event import Event
@@ -29,28 +41,46 @@ class World:
 
     model: Model
     journal: Journal
+    ledger: Ledger
     scribe: Scribe
     clock: Callable[[], datetime]
     jitter: Callable[[], float]
     guard: Guard
 
 
+class Fault(Exception):
+    """A bug showed on an event, ours or its workflow's; `tab` says what was spent until then."""
+
+    def __init__(self, bug: Exception, tab: Tab) -> None:
+        super().__init__(repr(bug))
+        self.bug, self.tab = bug, tab
+
+
 async def process(claimed: Claimed, entry: Entry, world: World) -> Changeset | Release:
-    """Bring a claimed event to its decision, or say when to try again."""
-    work = _opened(claimed, entry, world)
-    if isinstance(work, Changeset):
-        return work
+    """Bring a claimed event to its decision, or say when to try again; raises Fault for a bug."""
+    tab = Tab.of(claimed)
+    try:
+        return settled(await _processed(claimed, entry, tab, world), tab)
+    except Exception as bug:
+        raise Fault(bug, tab) from bug
+
+
+async def _processed(claimed: Claimed, entry: Entry, tab: Tab, world: World) -> Changeset | Release:
+    case = _opened(claimed, entry, tab, world)
+    if isinstance(case, Changeset):
+        return case
     while True:
         rungs = world.model.rungs(entry.workflow.models)
-        match next_step(work.history(world), rungs, made=work.made, jitter=world.jitter()):
-            case Ask() as ask:
-                await _ask(work, ask, world)
+        step: Step | None = next_step(case.history(world), rungs, made=tab.made, jitter=world.jitter())
+        if isinstance(step, Ask):
+            step = await _ask(case, step, world)
+        match step:
             case Answered(attempt):
-                return _decided(work, attempt, world)
+                return _decided(case, attempt, world)
             case Wait(delay, reason):
                 return Release(claimed, delay, reason)
-            case GiveUp() as end:
-                return _given_up(work, end, world)
+            case GiveUp():
+                return _given_up(case, step, world)
 
 
 @dataclass
@@ -62,8 +92,7 @@ class Case:
     event: Event
     text: str
     flags: tuple[str, ...]
-    attempts: list[Attempt]
-    made: int = 0
+    tab: Tab
     judged: dict[UUID, Assessment] = field(default_factory=dict)
 
     def history(self, world: World) -> list[Attempt]:
@@ -74,7 +103,7 @@ class Case:
         """
         return [
             attempt if attempt.failure else self.judge(attempt, world).of(attempt)
-            for attempt in self.attempts
+            for attempt in self.tab.attempts
             if attempt.version == self.entry.version
         ]
 
@@ -92,7 +121,7 @@ class Case:
         return self.judged[attempt.id]
 
 
-def _opened(claimed: Claimed, entry: Entry, world: World) -> Case | Changeset:
+def _opened(claimed: Claimed, entry: Entry, tab: Tab, world: World) -> Case | Changeset:
     """The case; or its end at once, where no model needs to be asked."""
     if claimed.crashes > MAX_CRASHES:
         return _dead(claimed, entry, world, reason=Crashed.reason)
@@ -105,22 +134,38 @@ def _opened(claimed: Claimed, entry: Entry, world: World) -> Case | Changeset:
     screening = screen(text, max_tokens=workflow.max_tokens, fields=workflow.extraction.model_fields)
     if screening.refused:
         return refused(claimed, entry, screening.refused, now=world.clock(), scribe=world.scribe)
-    return Case(claimed, entry, event, text, screening.flags, list(claimed.attempts))
+    return Case(claimed, entry, event, text, screening.flags, tab)
 
 
-async def _ask(case: Case, ask: Ask, world: World) -> None:
+async def _ask(case: Case, ask: Ask, world: World) -> Wait | GiveUp | None:
+    """Make a call that is paid for; or say why it cannot be made now, or ever."""
+    tab = case.tab
+    call = assemble(case.claimed, case.entry, case.text, ask, step=tab.step, key=world.guard.key)
+    prepared = world.model.prepare(call)
+    if not tab.covers(prepared.worst_case_micros):
+        room = await world.ledger.reserve(case.claimed, tab.reservation(prepared.worst_case_micros))
+        if room is not Room.GRANTED:
+            return _NO_ROOM[room]
+        tab.reserved(prepared.worst_case_micros)
     if not await world.model.admit(ask.endpoint):
-        return  # somebody else probes it; the next look at the rungs knows
-    call = assemble(case.claimed, case.entry, case.text, ask, step=len(case.attempts), key=world.guard.key)
-    attempt = await world.model.ask(call)
+        return None  # somebody else probes it; the next look at the rungs knows
+    tab.calling(prepared.worst_case_micros)
+    attempt = await world.model.ask(prepared)
     await world.journal.journal(attempt, case.claimed.event)
-    case.attempts.append(attempt)
-    case.made += 1
+    tab.called(attempt)
+    return None
+
+
+_NO_ROOM: Final[Mapping[Room, Wait | GiveUp]] = {
+    Room.FULL: Wait(BUDGET_DELAY, BudgetExhausted.reason),
+    Room.NEVER: GiveUp(TooExpensive.reason, dead=False),
+    Room.LOST: Wait(timedelta(0), CallCancelled.reason),
+}
 
 
 def _decided(case: Case, attempt: Attempt, world: World) -> Changeset:
     found = case.judge(attempt, world)
-    answer = Answer(found.value, tuple(case.attempts), found.evidence)
+    answer = Answer(found.value, tuple(case.tab.attempts), found.evidence)
     decision = decide(case.entry, case.event, answer)
     if case.flags and case.entry.workflow.suspicious == "review" and decision.route is Route.ACCEPT:
         decision = review(str(Suspicious()), *case.flags)
@@ -137,34 +182,44 @@ def _decided(case: Case, attempt: Attempt, world: World) -> Changeset:
 
 def _given_up(case: Case, end: GiveUp, world: World) -> Changeset:
     """To a person, with the last answer as a draft, unless it gives something away."""
-    judged = [case.judged[attempt.id] for attempt in case.attempts if attempt.id in case.judged]
+    judged = [case.judged[attempt.id] for attempt in case.tab.attempts if attempt.id in case.judged]
     doubted = judged[-1] if judged and judged[-1].failure != Leaked.reason else None
     return given_up(
         case.claimed,
         case.entry,
         end,
-        case.attempts,
+        case.tab.attempts,
         now=world.clock(),
         scribe=world.scribe,
         doubted=doubted,
     )
 
 
-def after_fault(claimed: Claimed, entry: Entry, error: Exception, world: World) -> Changeset | Release:
+def after_fault(claimed: Claimed, entry: Entry, fault: Fault, world: World) -> Changeset | Release:
     """A bug showed on this event: again later, and after MAX_FAULTS times the event is dead.
 
     Only the error's type is told: its message may quote the event.
     """
     faults = claimed.faults + 1
     if faults < MAX_FAULTS:
-        return Release(claimed, backoff(faults + 2, jitter=world.jitter()), Faulty.reason, fault=True)
-    detail = f"{type(error).__name__} in the workflow's or Penstock's code, {faults} times"
-    return _dead(claimed, entry, world, reason=Faulty.reason, detail=detail)
+        delay = backoff(faults + 2, jitter=world.jitter())
+        return settled(Release(claimed, delay, Faulty.reason, fault=True), fault.tab)
+    detail = f"{type(fault.bug).__name__} in the workflow's or Penstock's code, {faults} times"
+    attempts = fault.tab.attempts
+    dead = _dead(claimed, entry, world, reason=Faulty.reason, detail=detail, attempts=attempts)
+    return settled(dead, fault.tab)
 
 
 def _dead(
-    claimed: Claimed, entry: Entry, world: World, *, reason: str, detail: str | None = None
+    claimed: Claimed,
+    entry: Entry,
+    world: World,
+    *,
+    reason: str,
+    detail: str | None = None,
+    attempts: Sequence[Attempt] | None = None,
 ) -> Changeset:
     end = GiveUp(reason, dead=True)
     now = world.clock()
-    return given_up(claimed, entry, end, claimed.attempts, now=now, scribe=world.scribe, detail=detail)
+    made = claimed.attempts if attempts is None else attempts
+    return given_up(claimed, entry, end, made, now=now, scribe=world.scribe, detail=detail)

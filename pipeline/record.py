@@ -115,7 +115,10 @@ def bury(changeset: Changeset, error: PermanentError, *, scribe: Scribe) -> Chan
     """The same event, dead: for a changeset that cannot be written or published."""
     result = replace(changeset.result, state=Outcome.DEAD, reasons=(str(error),), data=None, evidence=None)
     record = trail.decision(result, changeset.event, (), code=error.reason, scribe=scribe)
-    return _changeset(result, changeset.event, changeset.guard, record, (), code=error.reason, scribe=scribe)
+    buried = _changeset(
+        result, changeset.event, changeset.guard, record, (), code=error.reason, scribe=scribe
+    )
+    return replace(buried, charge=changeset.charge)
 
 
 def flaw(changeset: Changeset, *, max_message_bytes: int) -> PermanentError | None:

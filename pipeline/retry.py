@@ -51,6 +51,8 @@ WAIT_DELAY: Final = timedelta(seconds=30)
 MAX_WAIT: Final = timedelta(minutes=15)
 #: A wait for a breaker is spread over this time, so that its end brings no crowd.
 OPEN_DELAY: Final = timedelta(seconds=10)
+#: An event that a budget has no room for looks again after this time.
+BUDGET_DELAY: Final = timedelta(seconds=45)
 
 
 def backoff(tries: int, *, jitter: float) -> timedelta:

@@ -1,9 +1,17 @@
-"""What a call costs: tokens and prices in, integer micro-units out."""
+"""What calls cost, and what caps leave room for: tokens, prices and budgets in, micro-units out.
 
-from dataclasses import dataclass
+A micro-unit is a millionth of the currency of the prices; money is never a float.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, Decimal
+from enum import Enum
+from typing import Final
 
-from schemas.extraction import Usage
+from schemas.extraction import NO_CHARGE, Attempt, Charge, Usage
+
+TOTAL: Final = "total"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,3 +39,111 @@ def cost_micros(usage: Usage, prices: Prices | None) -> int | None:
 def worst_case_micros(request_bytes: int, max_output_tokens: int, prices: Prices | None) -> int:
     """The most that a call can cost: no tokenizer makes more tokens than bytes; 0 without prices."""
     return cost_micros(Usage(request_bytes, max_output_tokens), prices) or 0
+
+
+def charge_of(attempts: Iterable[Attempt]) -> Charge:
+    """What these calls have cost."""
+    micros = unknown = 0
+    for attempt in attempts:
+        cost = attempt.cost_micros or 0
+        micros += cost
+        unknown += cost if attempt.is_unknown else 0
+    return Charge(micros, unknown)
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """What the first call for an event costs at most, by the event's size: the estimate of a claim.
+
+    The call itself is priced again, to the byte, before it is made.
+    """
+
+    base_micros: int = 0
+    micros_per_kib: int = 0
+
+    def of(self, size: int) -> int:
+        return self.base_micros + -(-size * self.micros_per_kib // 1024)
+
+
+#: Where nothing has a price.
+FREE: Final = Rate()
+
+
+@dataclass(frozen=True, slots=True)
+class Caps:
+    """The most that may be spent, in micro-units, on an event and in a UTC day; None: no cap.
+
+    `workflow` and `source` hold for each one that `named` does not give a cap of its own, by scope.
+    """
+
+    event: int | None = None
+    total: int | None = None
+    workflow: int | None = None
+    source: int | None = None
+    named: Mapping[str, int] = field(default_factory=dict)
+
+    def of(self, scope: str) -> int | None:
+        if scope in self.named:
+            return self.named[scope]
+        if scope == TOTAL:
+            return self.total
+        return self.workflow if scope.startswith("workflow:") else self.source
+
+    def allow(self, scopes: Iterable[str], micros: int, *, spent: int = 0) -> bool:
+        """Could this ever be reserved, for an event that has cost `spent`? Not: do the windows have room."""
+        if self.event is not None and spent + micros > self.event:
+            return False
+        caps = (self.of(scope) for scope in scopes)
+        return all(cap is None or micros <= cap for cap in caps)
+
+
+def scopes_of(workflow: str, source: str) -> tuple[str, ...]:
+    """The scopes that a call for this workflow and source is paid from, in the order of locking."""
+    return (f"source:{source}", TOTAL, f"workflow:{workflow}")
+
+
+#: Where nothing has a cap.
+UNCAPPED: Final = Caps()
+
+
+class Room(Enum):
+    """What a budget says to a reservation. NEVER: it is more than a cap; LOST: the claim is not ours."""
+
+    GRANTED = "granted"
+    FULL = "full"
+    NEVER = "never"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """Keep `micros` for the call with this number, the worst that it can cost.
+
+    `spent` is what the event has cost so far; `charge` the part of it that is not settled yet.
+    """
+
+    step: int
+    micros: int
+    spent: int = 0
+    charge: Charge = NO_CHARGE
+
+
+def fit(needs: Sequence[tuple[Sequence[str], int]], free: Mapping[str, int | None]) -> list[str | None]:
+    """For each (scopes, micros) in order: None when it finds room in all its scopes, else one without.
+
+    What finds room takes it from those that come after it. `free` is the room by scope, None without end.
+    """
+    left = dict(free)
+    full = []
+    for scopes, micros in needs:
+        blocking = next((scope for scope in scopes if _lacks(left[scope], micros)), None)
+        full.append(blocking)
+        if blocking is None:
+            for scope in scopes:
+                room = left[scope]
+                left[scope] = None if room is None else room - micros
+    return full
+
+
+def _lacks(room: int | None, micros: int) -> bool:
+    return room is not None and micros > room

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from schemas.decision import REOPENED, Outcome
 from schemas.event import Received
+from schemas.extraction import NO_CHARGE, Charge
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +124,10 @@ Guard = NewEvent | ClaimToken | ExpectedRevision
 
 @dataclass(frozen=True, slots=True)
 class Changeset:
-    """A decision on one event. `reopen` puts the event back to work; it is set for people only."""
+    """A decision on one event. `reopen` puts the event back to work; it is set for people only.
+
+    `charge` settles what the claim has reserved and not settled yet.
+    """
 
     event: Received
     guard: Guard
@@ -132,3 +136,4 @@ class Changeset:
     outbox: tuple[OutboxMessage, ...] = ()
     review: ReviewItem | None = None
     reopen: bool = False
+    charge: Charge = NO_CHARGE

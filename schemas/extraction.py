@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Final, Generic, TypeVar
 from uuid import UUID
 
 from pydantic import (
@@ -93,6 +93,23 @@ class Usage:
             self.output_tokens + other.output_tokens,
             self.cached_tokens + other.cached_tokens,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """What calls have cost, in micro-units; `unknown` is the part that the provider did not tell.
+
+    It is counted at its worst case.
+    """
+
+    micros: int = 0
+    unknown: int = 0
+
+    def __add__(self, other: "Charge") -> "Charge":
+        return Charge(self.micros + other.micros, self.unknown + other.unknown)
+
+
+NO_CHARGE: Final = Charge()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,14 @@ from uuid import UUID
 from pydantic import Field
 
 from pipeline import Workflow
-from pipeline.assemble import Call
+from pipeline.assemble import Call, Prepared
 from pipeline.assess import Guard
 from pipeline.catalogue import Entry
 from pipeline.claim import Claimed
 from pipeline.extract import Rung
 from pipeline.process import World
 from pipeline.receive import Stamp, canonical
+from pipeline.spend import Rate, Reservation, Room
 from pipeline.workflow import AnyWorkflow
 from schemas import Answer, Decision, Event, Extraction, Money, Text, accept, reject, review
 from schemas.changeset import Actor, Scribe
@@ -153,6 +154,7 @@ def claimed(
     attempts: tuple[Attempt, ...] = (),
     revision: int = 1,
     crashes: int = 1,
+    reserved: int | None = None,
     faults: int = 0,
 ) -> Claimed:
     return Claimed(
@@ -163,6 +165,7 @@ def claimed(
         crashes=crashes,
         faults=faults,
         attempts=attempts,
+        reserved=reserved,
     )
 
 
@@ -202,7 +205,14 @@ class FakeModel:
             self.closed.add(endpoint)
         return endpoint not in self.closed
 
-    async def ask(self, call: Call) -> Attempt:
+    def rate(self, entry: Entry, instructions: str) -> Rate:
+        return Rate(50, 10)
+
+    def prepare(self, call: Call) -> Prepared:
+        return Prepared(call, Request(b"", ()), 100)
+
+    async def ask(self, prepared: Prepared) -> Attempt:
+        call = prepared.call
         self.calls.append(call)
         reply = self.replies.pop(0)
         failure = reply if isinstance(reply, str) else None
@@ -230,8 +240,28 @@ class FakeJournal:
         self.attempts.append(attempt)
 
 
-def world(model: FakeModel, journal: FakeJournal | None = None) -> World:
-    return World(model, journal or FakeJournal(), SCRIBE, clock=lambda: NOW, jitter=lambda: 0.5, guard=GUARD)
+class FakeLedger:
+    """Says in turn what `rooms` say, then always yes; keeps what was asked of it."""
+
+    def __init__(self, *rooms: Room) -> None:
+        self.rooms = list(rooms)
+        self.asked: list[Reservation] = []
+
+    async def reserve(self, claimed: Claimed, reservation: Reservation) -> Room:
+        self.asked.append(reservation)
+        return self.rooms.pop(0) if self.rooms else Room.GRANTED
+
+
+def world(model: FakeModel, journal: FakeJournal | None = None, ledger: FakeLedger | None = None) -> World:
+    return World(
+        model,
+        journal or FakeJournal(),
+        ledger or FakeLedger(),
+        SCRIBE,
+        clock=lambda: NOW,
+        jitter=lambda: 0.5,
+        guard=GUARD,
+    )
 
 
 def answer_of(value: X, attempts: Sequence[Attempt] = ()) -> Answer[X]:

@@ -15,6 +15,7 @@ from uuid import UUID, uuid4
 
 from consumers import wiring
 from infra.endpoints import Endpoints, Unshared
+from infra.ledger import NoLedger
 from infra.llm import OpenAIModel
 from infra.settings import ModelSettings, Settings
 from infra.simulator.server import Options, serve
@@ -23,7 +24,7 @@ from pipeline.assess import Guard
 from pipeline.catalogue import Catalogue, Entry
 from pipeline.claim import Claimed, Release
 from pipeline.errors import CallCancelled, InvalidSettingsError, ModelMisconfigured, QuotaExhausted
-from pipeline.process import World, after_fault, process
+from pipeline.process import Fault, World, after_fault, process
 from pipeline.receive import Stamp
 from pipeline.retry import MAX_FAULTS
 from schemas.changeset import Changeset, Scribe
@@ -96,9 +97,9 @@ class Rehearsal:
         """One claim. A bug ends the event at once: it would show again, and be dead in the end."""
         try:
             end = await process(claimed, self.entry, self.world)
-        except Exception as error:  # noqa: BLE001 - told by whoever asked
-            last = replace(claimed, attempts=self.journal.of(claimed.event), faults=MAX_FAULTS - 1)
-            return after_fault(last, self.entry, error, self.world), error
+        except Fault as fault:
+            last = replace(claimed, faults=MAX_FAULTS - 1)
+            return after_fault(last, self.entry, fault, self.world), fault.bug
         if isinstance(end, Release) and end.reason == CallCancelled.reason:
             raise asyncio.CancelledError  # the model port turned it into a failed attempt
         return end, None
@@ -143,7 +144,7 @@ def _world(settings: Settings, model: OpenAIModel, journal: MemoryJournal) -> Wo
     scribe = Scribe(wiring.service(), wiring.release(), settings.kafka.max_message_bytes)
     ours = {one.api_key.get_secret_value() for all_ in settings.models.values() for one in all_.all_endpoints}
     guard = Guard(secrets.token_bytes(32), frozenset(ours - {""}))
-    return World(model, journal, scribe, clock=wiring.clock, jitter=random.random, guard=guard)
+    return World(model, journal, NoLedger(), scribe, clock=wiring.clock, jitter=random.random, guard=guard)
 
 
 def _check(entry: Entry, models: Mapping[str, ModelSettings], alias: str | None) -> None:

@@ -26,6 +26,7 @@ from infra.bench import comparison
 from infra.bench.comparison import Score, Value, Verdict
 from infra.bench.documents import Document, Workflow, documents
 from infra.endpoints import Endpoints, Unshared
+from infra.ledger import NoLedger
 from infra.llm import OpenAIModel
 from infra.settings import ModelSettings
 from infra.simulator.server import Options, serve
@@ -161,7 +162,7 @@ async def _read(document: Document, entry: Entry, model: OpenAIModel) -> Outcome
     envelope = plain({"text": document.text}, source="scores", id=document.id, type="scored")
     event = received(envelope, entry, stamp=_STAMP)
     journal = _Journal()
-    world = World(model, journal, _SCRIBE, clock=_now, jitter=random.random, guard=_GUARD)
+    world = World(model, journal, NoLedger(), _SCRIBE, clock=_now, jitter=random.random, guard=_GUARD)
     while True:
         claimed = Claimed(
             event, UUID(int=0), revision=1, accepted_at=_now(), attempts=tuple(journal.attempts)

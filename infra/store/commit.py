@@ -11,11 +11,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from infra import tables as t
 from infra.database import Database, is_our_fault
+from infra.store import budget
 from infra.store.accept import insert_events
+from infra.store.budget import Settlement
 from infra.store.statements import NOW, held, insert, work_row
 from pipeline.errors import Unstorable
 from pipeline.ports import Written
 from pipeline.record import bury, flaw
+from pipeline.spend import scopes_of
 from schemas.changeset import AuditRecord, Changeset, ClaimToken, ExpectedRevision, NewEvent, Result, Scribe
 
 #: A replay waits behind live events.
@@ -99,22 +102,36 @@ async def _write(database: Database, changesets: Sequence[Changeset], *, shard: 
     """One transaction; returns the events whose changeset was written."""
     ordered = sorted(changesets, key=lambda changeset: changeset.event.event_id)
     async with database.write() as connection:
-        passed = await _close_work(connection, ordered)
+        closed = await _close_work(connection, ordered)
+        passed = {row.event_id for row in closed}
         new = [changeset.event for changeset in ordered if isinstance(changeset.guard, NewEvent)]
         passed |= await insert_events(connection, database, new, shard=shard)
         passed |= await _expected(connection, ordered)
         await _insert(connection, database, [c for c in ordered if c.event.event_id in passed])
+        # Last, because all that is spent in a day is one row.
+        await budget.settle(connection, _settlements(closed, ordered))
     return passed
 
 
-async def _close_work(connection: AsyncConnection, changesets: Sequence[Changeset]) -> set[UUID]:
-    """Delete the work rows whose claim still holds."""
+async def _close_work(connection: AsyncConnection, changesets: Sequence[Changeset]) -> Sequence[Any]:
+    """Delete the work rows whose claim still holds; returns what they had reserved."""
     pairs = [(c.event.event_id, c.guard.token) for c in changesets if isinstance(c.guard, ClaimToken)]
     if not pairs:
-        return set()
+        return ()
     locked = held(pairs)
-    statement = delete(t.work).where(t.work.c.seq.in_(select(locked.c.seq))).returning(t.work.c.event_id)
-    return set((await connection.scalars(statement)).all())
+    statement = delete(t.work).where(t.work.c.seq.in_(select(locked.c.seq)))
+    returned = statement.returning(t.work.c.event_id, t.work.c.reserved, t.work.c.reserved_at)
+    return (await connection.execute(returned)).all()
+
+
+def _settlements(closed: Sequence[Any], changesets: Sequence[Changeset]) -> list[Settlement]:
+    by_event = {changeset.event.event_id: changeset for changeset in changesets}
+    found = []
+    for row in closed:
+        changeset = by_event[row.event_id]
+        scopes = scopes_of(changeset.result.workflow, changeset.event.identity.source)
+        found.append(Settlement(scopes, row.reserved, row.reserved_at, changeset.charge))
+    return found
 
 
 async def _expected(connection: AsyncConnection, changesets: Sequence[Changeset]) -> set[UUID]:

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from infra import tables as t
 from infra.database import Database
-from infra.store.lease import read_events
+from infra.store.events import read_events
 from pipeline.errors import NotFound
 from schemas.changeset import Result
 from schemas.event import Identity, Received

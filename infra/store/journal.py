@@ -18,19 +18,25 @@ from schemas.extraction import Attempt, Request, Usage
 
 async def journal(database: Database, attempts: Sequence[tuple[Attempt, Received]]) -> None:
     """Attempts and the texts they refer to, in one transaction. May be called twice."""
-    if not attempts:
-        return
+    if attempts:
+        async with database.write() as connection:
+            await write_attempts(connection, database, attempts)
+
+
+async def write_attempts(
+    connection: AsyncConnection, database: Database, attempts: Sequence[tuple[Attempt, Received]]
+) -> None:
+    """The rows of at least one attempt, within a transaction."""
     contents: dict[UUID, dict[str, Any]] = {}
     for attempt, event in attempts:
         for row in _contents(attempt, event):
             contents[row["id"]] = row
     rows = [_row(attempt, event) for attempt, event in attempts]
-    async with database.write() as connection:
-        await connection.execute(
-            insert(database, t.content).on_conflict_do_nothing(),
-            [contents[content_id] for content_id in sorted(contents)],
-        )
-        await connection.execute(insert(database, t.attempt).on_conflict_do_nothing(), rows)
+    await connection.execute(
+        insert(database, t.content).on_conflict_do_nothing(),
+        [contents[content_id] for content_id in sorted(contents)],
+    )
+    await connection.execute(insert(database, t.attempt).on_conflict_do_nothing(), rows)
 
 
 async def read_attempts(

@@ -9,10 +9,11 @@ from datetime import datetime
 from uuid import UUID
 
 from infra.database import Database, whole
-from infra.store import accept, commit, endpoints, journal, lease, outbox
+from infra.store import accept, budget, claims, commit, due, endpoints, journal, lease, outbox
 from pipeline.breaker import Breaker
 from pipeline.claim import Claimed, Release
 from pipeline.ports import Admission, Placed, Written
+from pipeline.spend import FREE, UNCAPPED, Caps, Rate, Reservation, Room
 from schemas.changeset import Changeset, OutboxMessage, Scribe
 from schemas.event import Received
 from schemas.extraction import Attempt
@@ -26,25 +27,37 @@ class SqlStore:
     scribe: Scribe
     shard: int = 0
     lease_seconds: float = 60.0
+    caps: Caps = UNCAPPED
 
     async def accept(self, events: Sequence[Received]) -> list[Admission]:
         return await whole(accept.accept(self.database, events, shard=self.shard))
 
     async def claim(
-        self, lane: str, *, limit: int, ordered: bool = False, suspects: bool = False
+        self,
+        lane: str,
+        *,
+        limit: int,
+        ordered: bool = False,
+        suspects: bool = False,
+        rate: Rate = FREE,
     ) -> list[Claimed]:
-        claiming = lease.claim(
+        claiming = claims.claim(
             self.database,
             lane,
             limit=limit,
             ordered=ordered,
             suspects=suspects,
             lease_seconds=self.lease_seconds,
+            caps=self.caps,
+            rate=rate,
         )
         return await whole(claiming)
 
-    async def renew(self, claims: Sequence[Claimed]) -> set[UUID]:
-        return await whole(lease.renew(self.database, claims, lease_seconds=self.lease_seconds))
+    async def reserve(self, claimed: Claimed, reservation: Reservation) -> Room:
+        return await whole(budget.reserve(self.database, claimed, reservation, caps=self.caps))
+
+    async def renew(self, claimed: Sequence[Claimed]) -> set[UUID]:
+        return await whole(lease.renew(self.database, claimed, lease_seconds=self.lease_seconds))
 
     async def release(self, releases: Sequence[Release]) -> None:
         await whole(lease.release(self.database, releases))
@@ -53,10 +66,10 @@ class SqlStore:
         await lease.forget(self.database)
 
     async def due_lanes(self, lanes: Sequence[str], *, suspects: bool = False) -> list[str]:
-        return await lease.due_lanes(self.database, lanes, suspects=suspects)
+        return await due.due_lanes(self.database, lanes, suspects=suspects)
 
     async def depth(self, *, at_most: int) -> int:
-        return await lease.depth(self.database, at_most=at_most)
+        return await due.depth(self.database, at_most=at_most)
 
     async def journal(self, attempts: Sequence[tuple[Attempt, Received]]) -> None:
         await whole(journal.journal(self.database, attempts))

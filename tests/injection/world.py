@@ -14,6 +14,7 @@ from uuid import uuid4
 from pydantic import SecretStr
 
 from infra.endpoints import Endpoints, Unshared
+from infra.ledger import NoLedger
 from infra.llm import OpenAIModel
 from infra.settings import ModelSettings
 from infra.simulator.server import Options, serve
@@ -87,7 +88,7 @@ async def _end(document: Payload | Twin, entry: Entry, model: OpenAIModel, gate:
     envelope = plain(dict(document.data), source="tests", id=document.id, type="document")
     event = received(envelope, entry, stamp=_STAMP)
     claimed = Claimed(event, uuid4(), revision=1, accepted_at=_NOW)
-    world = World(model, journal, _SCRIBE, clock=lambda: _NOW, jitter=lambda: 0.5, guard=GUARD)
+    world = World(model, journal, NoLedger(), _SCRIBE, clock=lambda: _NOW, jitter=lambda: 0.5, guard=GUARD)
     async with gate:
         return End(await process(claimed, entry, world), tuple(journal.attempts))
 

@@ -18,6 +18,7 @@ import aiohttp
 from pydantic import Field, SecretStr
 
 from infra.endpoints import Endpoints, Unshared
+from infra.ledger import NoLedger
 from infra.llm import OpenAIModel
 from infra.settings import EndpointSettings, ModelSettings
 from infra.simulator.faults import FAULTS
@@ -149,7 +150,7 @@ async def run(scenario: Scenario) -> Run:
     clock, journal = Clock(), FakeJournal()
     event = received({"text": SLIP})
     async with _model(scenario, clock) as (model, servers):
-        world = World(model, journal, SCRIBE, clock=clock, jitter=lambda: 0.5, guard=GUARD)
+        world = World(model, journal, NoLedger(), SCRIBE, clock=clock, jitter=lambda: 0.5, guard=GUARD)
         while True:
             claimed = Claimed(event, TOKEN, 1, accepted_at=NOW, attempts=tuple(journal.attempts))
             end = await process(claimed, entry(BILLS), world)

@@ -17,6 +17,7 @@ from infra.simulator.faults import FAULTS
 from pipeline.assemble import Call, assemble
 from pipeline.catalogue import Entry
 from pipeline.extract import Ask
+from pipeline.ports import Model
 from pipeline.spend import worst_case_micros
 from schemas.extraction import Attempt, Usage
 from tests.builders import GUARD, Facts, claimed, entry, received, workflow
@@ -52,10 +53,14 @@ def call(
     return assemble(claimed(received(id=id)), of or entry(), text, ask, step=step, key=GUARD.key)
 
 
+async def ask(model: Model, call: Call) -> Attempt:
+    return await model.ask(model.prepare(call))
+
+
 async def asked(settings: ModelSettings, **changes: Any) -> Attempt:
     """One call and what the attempt says of it."""
     async with client(settings) as made:
-        return await made.model.ask(call(made.endpoint, **changes))
+        return await ask(made.model, call(made.endpoint, **changes))
 
 
 #: Fault: the failure, the HTTP status, whether the provider may have charged what we cannot know.
@@ -109,7 +114,7 @@ async def test_a_fault_is_one_call_and_a_failure_with_a_reason(simulator: Record
 
 async def test_a_good_answer_is_kept_with_all_that_the_provider_told(simulator: Recorder) -> None:
     async with client(at(simulator.url, **PRICES)) as made:
-        attempt = await made.model.ask(call(made.endpoint))
+        attempt = await ask(made.model, call(made.endpoint))
         reading = made.model.read(entry(), attempt)
 
     assert reading.value == Facts.model_validate({"city": None, "amount": "12.50"})
@@ -135,8 +140,8 @@ async def test_without_prices_nobody_knows_the_cost_of_a_call(simulator: Recorde
 async def test_the_stable_part_comes_first_and_is_the_same_bytes_for_every_event(simulator: Recorder) -> None:
     async with client(at(simulator.url)) as made:
         for number, text in enumerate([TEXT, "Another city: Iona", TEXT * 20]):
-            await made.model.ask(call(made.endpoint, text, id=f"note-{number}"))
-        await made.model.ask(call(made.endpoint, step=1, complaints=("city: too long",)))
+            await ask(made.model, call(made.endpoint, text, id=f"note-{number}"))
+        await ask(made.model, call(made.endpoint, step=1, complaints=("city: too long",)))
 
     common = os.path.commonprefix([body.decode() for body in simulator.bodies])  # noqa: RUF071
     first = json.loads(simulator.bodies[0])
@@ -254,7 +259,7 @@ async def test_a_connection_that_was_never_made_is_not_charged() -> None:
 async def test_a_cancelled_call_comes_back_as_an_attempt_at_its_worst_case(simulator: Recorder) -> None:
     settings = at(simulator.url, "simulated-fault-hang", **PRICES)
     async with client(settings) as made:
-        task = asyncio.create_task(made.model.ask(call(made.endpoint)))
+        task = asyncio.create_task(ask(made.model, call(made.endpoint)))
         await simulator.asked.wait()
         task.cancel()
         attempt = await task
@@ -334,8 +339,8 @@ async def test_an_event_cannot_make_the_server_answer_for_another_version(simula
     """Skeletons are kept by version: a new prompt is a new request."""
     other = entry(workflow(prompt="Find the town."), version="6" * 64)
     async with client(at(simulator.url)) as made:
-        await made.model.ask(call(made.endpoint))
-        await made.model.ask(call(made.endpoint, of=other))
+        await ask(made.model, call(made.endpoint))
+        await ask(made.model, call(made.endpoint, of=other))
 
     said = [json.loads(body)["messages"][0]["content"] for body in simulator.bodies]
     assert ["Find the city" in one for one in said] == [True, False]
@@ -352,9 +357,9 @@ async def refused(made: Client) -> bool:
 async def test_five_failures_close_the_way_to_an_endpoint_and_nobody_calls_it(simulator: Recorder) -> None:
     async with client(at(simulator.url, "simulated-fault-500")) as made:
         for _ in range(4):
-            await made.model.ask(call(made.endpoint))
+            await ask(made.model, call(made.endpoint))
         assert not await refused(made)
-        await made.model.ask(call(made.endpoint))
+        await ask(made.model, call(made.endpoint))
 
         assert await refused(made)
         assert made.model.rungs(["fast"])[0].endpoints == ()
@@ -363,14 +368,14 @@ async def test_five_failures_close_the_way_to_an_endpoint_and_nobody_calls_it(si
 
 async def test_a_key_that_is_refused_closes_the_way_at_once(simulator: Recorder) -> None:
     async with client(at(simulator.url, "simulated-fault-401")) as made:
-        await made.model.ask(call(made.endpoint))
+        await ask(made.model, call(made.endpoint))
 
         assert await refused(made)
 
 
 async def test_a_call_under_way_takes_room(simulator: Recorder) -> None:
     async with client(at(simulator.url, "simulated-fault-hang", slots=3)) as made:
-        task = asyncio.create_task(made.model.ask(call(made.endpoint)))
+        task = asyncio.create_task(ask(made.model, call(made.endpoint)))
         await simulator.asked.wait()
         assert made.model.room("fast") == 2
 

@@ -15,6 +15,7 @@ import infra.celery
 from consumers.wiring import Observed, clock
 from infra import sentry
 from infra.endpoints import Endpoints, Unshared
+from infra.ledger import NoLedger
 from infra.llm import OpenAIModel
 from infra.metrics import Metrics
 from infra.settings import ModelSettings, RedisSettings, SentrySettings
@@ -71,7 +72,7 @@ async def model_named(name: str) -> AsyncIterator[World]:
         endpoints = Endpoints({"fast": settings, "strong": settings}, Unshared(), clock)
         inner = OpenAIModel(endpoints, clock)
         seen = Observed(inner, Metrics())
-        yield World(seen, FakeJournal(), SCRIBE, clock=clock, jitter=random.random, guard=GUARD)
+        yield World(seen, FakeJournal(), NoLedger(), SCRIBE, clock=clock, jitter=random.random, guard=GUARD)
         await inner.close()
 
 

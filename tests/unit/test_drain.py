@@ -10,9 +10,10 @@ from consumers.drain import Drains
 from infra.metrics import Metrics
 from infra.settings import WorkerSettings
 from infra.store import SqlStore
-from pipeline.assemble import Call
+from pipeline.assemble import Prepared
 from pipeline.catalogue import Catalogue
 from pipeline.claim import Claimed, Release
+from pipeline.spend import Rate
 from schemas.extraction import Attempt
 from tests.builders import FakeModel, attempt, claimed, entry, world
 
@@ -23,13 +24,13 @@ class Hanging(FakeModel):
     def room(self, alias: str) -> int:
         return 1
 
-    async def ask(self, call: Call) -> Attempt:
+    async def ask(self, prepared: Prepared) -> Attempt:
         try:
             await asyncio.Event().wait()
         except asyncio.CancelledError:
             if task := asyncio.current_task():
                 task.uncancel()
-        return attempt("cancelled", alias=call.alias, step=call.step)
+        return attempt("cancelled", alias=prepared.call.alias, step=prepared.call.step)
 
 
 @dataclass
@@ -39,7 +40,9 @@ class Forgetful:
     waiting: list[Claimed]
     released: list[Release] = field(default_factory=list)
 
-    async def claim(self, lane: str, *, limit: int, ordered: bool, suspects: bool) -> list[Claimed]:
+    async def claim(
+        self, lane: str, *, limit: int, ordered: bool, suspects: bool, rate: Rate
+    ) -> list[Claimed]:
         taken, self.waiting = self.waiting[:limit], self.waiting[limit:]
         return taken
 

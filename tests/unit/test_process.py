@@ -10,11 +10,13 @@ from pipeline.claim import Claimed, Release
 from pipeline.errors import BreakerOpen, Crashed, Faulty, InputRefused, InvalidEvent, Leaked, Suspicious
 from pipeline.fence import unfence
 from pipeline.leak import canary
-from pipeline.process import after_fault, process
+from pipeline.process import Fault, after_fault, process
 from pipeline.retry import MAX_CRASHES, MAX_FAULTS, MAX_TRIES, OPEN_DELAY, WAIT_DELAY
+from pipeline.tab import Tab
 from schemas import Event, Text
 from schemas.changeset import Changeset
 from schemas.decision import Outcome
+from schemas.extraction import Charge
 from tests.builders import (
     GUARD,
     Facts,
@@ -231,7 +233,7 @@ async def test_an_event_that_has_to_wait_is_given_back(reason: str, delay: timed
 
     end = await process(claim, entry(), world(FakeModel(reason), journal))
 
-    assert end == Release(claim, delay, reason)
+    assert end == Release(claim, delay, reason, step=1, charge=Charge(10))
     assert [attempt.failure for attempt in journal.attempts] == [reason]
 
 
@@ -295,13 +297,17 @@ async def test_a_lone_surrogate_in_the_text_reaches_the_model_as_a_question_mark
 async def test_a_policy_that_returns_no_decision_is_a_bug() -> None:
     forgetful = entry(workflow(policy=lambda note, answer: None))
 
-    with pytest.raises(TypeError, match="the policy of 'notes' returned NoneType"):
+    with pytest.raises(Fault, match=r"TypeError.*the policy of 'notes' returned NoneType"):
         await process(claimed(), forgetful, world(FakeModel(GOOD)))
+
+
+def fault() -> Fault:
+    return Fault(ValueError("secret"), Tab.of(claimed()))
 
 
 @pytest.mark.parametrize("faults", range(MAX_FAULTS - 1))
 def test_a_bug_is_tried_again_later_and_counted(faults: int) -> None:
-    end = after_fault(claimed(faults=faults), entry(), ValueError("secret"), world(FakeModel()))
+    end = after_fault(claimed(faults=faults), entry(), fault(), world(FakeModel()))
 
     assert isinstance(end, Release)
     assert end.fault
@@ -310,7 +316,7 @@ def test_a_bug_is_tried_again_later_and_counted(faults: int) -> None:
 
 
 def test_a_bug_that_stays_makes_the_event_dead_and_is_not_quoted() -> None:
-    end = after_fault(claimed(faults=MAX_FAULTS - 1), entry(), ValueError("secret"), world(FakeModel()))
+    end = after_fault(claimed(faults=MAX_FAULTS - 1), entry(), fault(), world(FakeModel()))
 
     assert isinstance(end, Changeset)
     assert end.result.outcome is Outcome.DEAD

@@ -1,0 +1,253 @@
+"""Budgets: no cap is ever exceeded, what a call costs is settled once, and what may be lost is counted."""
+
+import asyncio
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+
+from infra import tables as t
+from infra.database import Database
+from infra.store import SqlStore
+from pipeline.claim import Claimed, Release
+from pipeline.ports import Written
+from pipeline.spend import Caps, Rate, Reservation, Room
+from schemas.extraction import Charge
+from tests.builders import NOW
+from tests.contract.scenes import LANE, expire_leases, note, notes, oversized, rows, succeeded, tried
+
+RATE = Rate(base_micros=100)
+SOURCE = "source:" + note(0).identity.source
+
+
+def capped(store: SqlStore, **caps: Any) -> SqlStore:
+    return replace(store, caps=Caps(**caps))
+
+
+async def windows(database: Database) -> dict[str, tuple[int, int, int]]:
+    """(reserved, settled, unknown) by scope."""
+    return {
+        row.scope: (row.reserved, row.settled, row.unknown) for row in await rows(database, t.budget_window)
+    }
+
+
+async def work(database: Database) -> Any:
+    (row,) = await rows(database, t.work)
+    return row
+
+
+async def due_now(database: Database) -> None:
+    """A minute passes for everybody who waits."""
+    async with database.write() as connection:
+        await connection.execute(update(t.work).values(due_at=NOW))
+
+
+def everywhere(*amounts: int) -> Mapping[str, tuple[int, ...]]:
+    return dict.fromkeys((SOURCE, "total", f"workflow:{LANE}"), amounts)
+
+
+async def test_a_claim_reserves_by_size_and_the_commit_settles_in_all_scopes(store: SqlStore) -> None:
+    await store.accept([note(1)])
+    size = len(note(1).content)
+
+    (claim,) = await store.claim(LANE, limit=1, rate=Rate(100, 1024 * 3 - 1))
+
+    assert claim.reserved == Rate(100, 1024 * 3 - 1).of(size) == 100 + 3 * size
+    assert await windows(store.database) == everywhere(claim.reserved, 0, 0)
+    assert (await work(store.database)).reserved == claim.reserved
+
+    await store.commit([replace(succeeded(claim), charge=Charge(70, 20))])
+    await store.commit([replace(succeeded(claim), charge=Charge(70, 20))])
+
+    assert await windows(store.database) == everywhere(0, 70, 20)
+
+
+async def test_where_nothing_has_a_price_no_window_is_kept(store: SqlStore) -> None:
+    await store.accept([note(1)])
+    (claim,) = await store.claim(LANE, limit=1)
+    await store.commit([succeeded(claim)])
+
+    assert claim.reserved == 0
+    assert await windows(store.database) == {}
+
+
+async def test_a_release_settles_what_was_called_and_frees_the_rest(store: SqlStore) -> None:
+    await store.accept([note(1)])
+    (claim,) = await store.claim(LANE, limit=1, rate=RATE)
+    back = Release(claim, timedelta(0), "model_unavailable", charge=Charge(30), step=1)
+
+    await store.release([back])
+    await store.release([back])
+
+    assert await windows(store.database) == everywhere(0, 30, 0)
+    assert ((await work(store.database)).reserved, (await work(store.database)).step) == (0, 1)
+
+
+async def test_events_without_room_wait_and_come_again_when_the_cap_is_raised(store: SqlStore) -> None:
+    await store.accept(notes(3))
+    poor, rich = capped(store, total=250), capped(store, total=300)
+
+    claims = await poor.claim(LANE, limit=3, rate=RATE)
+
+    assert len(claims) == 2
+    waiting = [row for row in await rows(store.database, t.work) if row.token is None]
+    assert [(row.waits_for, row.crashes) for row in waiting] == [("budget_exhausted", 0)]
+    (total,) = [row for row in await rows(store.database, t.budget_window) if row.scope == "total"]
+    assert (total.limit, total.reserved) == (250, 200)
+    assert total.refused_at is not None
+    assert await rich.claim(LANE, limit=1, rate=RATE) == [], "it is due within a minute, not before"
+    await due_now(store.database)
+    assert await poor.claim(LANE, limit=1, rate=RATE) == []
+    await due_now(store.database)
+    assert len(await rich.claim(LANE, limit=1, rate=RATE)) == 1
+
+
+async def test_a_source_that_used_up_its_budget_does_not_hold_others_up(store: SqlStore) -> None:
+    greedy = [note(number, source="greedy") for number in range(40)]
+    await store.accept([*greedy, note(99, source="modest")])
+    thrifty = capped(store, named={"source:greedy": 250})
+
+    claims = await thrifty.claim(LANE, limit=5, rate=RATE)
+
+    assert [claim.event.identity.source for claim in claims] == ["greedy", "greedy", "modest"]
+
+
+async def test_an_event_dearer_than_a_cap_is_handed_out_without_a_reservation(store: SqlStore) -> None:
+    await store.accept([note(1)])
+    thrifty = capped(store, event=99)
+
+    (claim,) = await thrifty.claim(LANE, limit=1, rate=RATE)
+
+    assert claim.reserved is None
+    assert await thrifty.reserve(claim, Reservation(0, 100)) is Room.NEVER
+    assert await thrifty.reserve(claim, Reservation(0, 50, spent=50)) is Room.NEVER
+    assert await thrifty.reserve(claim, Reservation(0, 99)) is Room.GRANTED
+
+
+async def test_the_next_call_settles_the_one_before_and_may_be_reserved_twice(store: SqlStore) -> None:
+    await store.accept([note(1)])
+    (claim,) = await store.claim(LANE, limit=1, rate=RATE)
+    again = Reservation(1, 150, spent=40, charge=Charge(40))
+
+    assert [await store.reserve(claim, again) for _ in "ab"] == [Room.GRANTED] * 2
+
+    assert await windows(store.database) == everywhere(150, 40, 0)
+    await store.commit([replace(succeeded(claim), charge=Charge(60))])
+    assert await windows(store.database) == everywhere(0, 100, 0)
+
+
+async def test_a_call_without_room_settles_the_one_before_once(store: SqlStore) -> None:
+    await store.accept([note(1)])
+    thrifty = capped(store, total=180)
+    (claim,) = await thrifty.claim(LANE, limit=1, rate=RATE)
+    again = Reservation(1, 150, spent=40, charge=Charge(40))
+
+    assert [await thrifty.reserve(claim, again) for _ in "ab"] == [Room.FULL] * 2
+
+    assert await windows(store.database) == everywhere(0, 40, 0)
+    await thrifty.release([Release(claim, timedelta(0), "budget_exhausted", charge=Charge(40), step=1)])
+    assert await windows(store.database) == everywhere(0, 40, 0)
+
+
+async def test_who_lost_the_claim_reserves_nothing(store: SqlStore) -> None:
+    await store.accept([note(1)])
+    (lost,) = await store.claim(LANE, limit=1, rate=RATE)
+    await expire_leases(store.database)
+    await store.claim(LANE, limit=1, rate=RATE)
+
+    assert await store.reserve(lost, Reservation(1, 500)) is Room.LOST
+
+
+async def test_a_crash_before_the_journal_is_settled_as_a_lost_call_at_its_worst(store: SqlStore) -> None:
+    await store.accept([note(1)])
+    await store.claim(LANE, limit=1, rate=RATE)
+    await expire_leases(store.database)
+
+    (claim,) = await store.claim(LANE, limit=1, rate=RATE)
+
+    assert await windows(store.database) == everywhere(0, 100, 100)
+    (lost,) = claim.attempts
+    assert (lost.failure, lost.cost_micros, lost.is_unknown, lost.step) == ("lost", 100, True, 0)
+    assert claim.reserved is None
+    await expire_leases(store.database)
+    (claim,) = await store.claim(LANE, limit=1, rate=RATE, suspects=True)
+    assert claim.attempts == (lost,), "no call was reserved, so none can be lost"
+
+
+async def test_a_crash_after_the_journal_is_settled_by_what_the_call_cost(store: SqlStore) -> None:
+    await store.accept([note(1)])
+    (claim,) = await store.claim(LANE, limit=1, rate=RATE)
+    made = tried(claim, 0, None, cost_micros=33)
+    await store.journal([(made, claim.event)])
+    await expire_leases(store.database)
+
+    (claim,) = await store.claim(LANE, limit=1, rate=RATE)
+
+    assert claim.attempts == (made,)
+    assert await windows(store.database) == everywhere(0, 33, 0)
+
+
+async def test_a_buried_result_is_settled_too(store: SqlStore) -> None:
+    await store.accept([note(1)])
+    (claim,) = await store.claim(LANE, limit=1, rate=RATE)
+    too_large = replace(oversized(succeeded(claim)), charge=Charge(70))
+
+    assert await store.commit([too_large]) == [Written.BURIED]
+
+    assert await windows(store.database) == everywhere(0, 70, 0)
+
+
+@dataclass
+class Crowd:
+    """Workers of ten slots each, whose calls end, are repeated, or are lost with their process."""
+
+    store: SqlStore
+    chance: random.Random
+    rate: Rate
+
+    async def work(self) -> None:
+        while claims := await self.store.claim(LANE, limit=10, rate=self.rate):
+            await asyncio.gather(*(self.call(claim) for claim in claims))
+
+    async def call(self, claim: Claimed) -> None:
+        await asyncio.sleep(self.chance.random() / 100)
+        fate, spent = self.chance.random(), self.cost()
+        if fate < 0.2:
+            return
+        if fate < 0.5:
+            again = Reservation(1, 40_000, spent=spent, charge=Charge(spent))
+            if await self.store.reserve(claim, again) is not Room.GRANTED:
+                back = Release(claim, timedelta(0), "budget_exhausted", charge=Charge(spent), step=1)
+                await self.store.release([back])
+                return
+            spent = self.cost()
+        await self.store.commit([replace(succeeded(claim), charge=Charge(spent))])
+
+    def cost(self) -> int:
+        return self.chance.randrange(1_000, 40_000)
+
+
+@pytest.mark.parametrize("seed", range(2))
+async def test_a_hundred_slots_never_exceed_a_cap(store: SqlStore, seed: int) -> None:
+    await store.accept(notes(300))
+    cap = 1_000_000  # 1.00
+    crowd = Crowd(capped(store, total=cap), random.Random(seed), Rate(40_000))  # noqa: S311 - a reproducible one
+
+    working = asyncio.gather(*(crowd.work() for _ in range(10)))
+    samples: list[tuple[int, int, int]] = []
+    while not working.done():
+        samples += (await windows(store.database)).values()
+        await asyncio.sleep(0.002)
+    await working
+    await expire_leases(store.database)
+    while await crowd.store.claim(LANE, limit=50, rate=crowd.rate):
+        await expire_leases(store.database)
+
+    assert max(reserved + settled for reserved, settled, _ in samples) <= cap
+    reserved, settled, unknown = (await windows(store.database))["total"]
+    assert cap - 40_000 < reserved + settled <= cap, "and it is used up"
+    assert unknown > 0, "calls were lost"
