@@ -52,7 +52,7 @@ class Fault(Exception):
     """A bug showed on an event, ours or its workflow's; `tab` says what was spent until then."""
 
     def __init__(self, bug: Exception, tab: Tab) -> None:
-        super().__init__(repr(bug))
+        super().__init__(type(bug).__name__)  # its message may quote the event
         self.bug, self.tab = bug, tab
 
 

@@ -23,7 +23,7 @@ from infra.simulator.server import Options, serve
 from pipeline.catalogue import Entry
 from pipeline.claim import Claimed, Release
 from pipeline.errors import InvalidEvent, StoreUnavailable
-from pipeline.process import World, process
+from pipeline.process import Fault, World, process
 from pipeline.workflow import AnyWorkflow
 from schemas import Answer, Decision
 from schemas.changeset import Changeset
@@ -87,9 +87,9 @@ async def work_on(
     with sentry.event_transaction(claimed):
         try:
             return await process(claimed, prompted(declaration), world)
-        except ValueError as error:
+        except Fault as fault:
             logging.getLogger("celery.app.trace").exception("it failed: %s", TEXT)
-            sentry.report(error, fault="1")
+            sentry.report(fault.bug, fault="1")
             return None
 
 

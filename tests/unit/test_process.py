@@ -6,21 +6,33 @@ from typing import Annotated, Any
 
 import pytest
 
+from pipeline.assemble import Prepared
 from pipeline.claim import Claimed, Release
-from pipeline.errors import BreakerOpen, Crashed, Faulty, InputRefused, InvalidEvent, Leaked, Suspicious
+from pipeline.errors import (
+    BreakerOpen,
+    Crashed,
+    Faulty,
+    InputRefused,
+    InvalidEvent,
+    Leaked,
+    Suspicious,
+    TooExpensive,
+)
 from pipeline.fence import unfence
 from pipeline.leak import canary
 from pipeline.process import Fault, after_fault, process
-from pipeline.retry import MAX_CRASHES, MAX_FAULTS, MAX_TRIES, OPEN_DELAY, WAIT_DELAY
+from pipeline.retry import BUDGET_DELAY, MAX_CRASHES, MAX_FAULTS, MAX_TRIES, OPEN_DELAY, WAIT_DELAY
+from pipeline.spend import Reservation, Room
 from pipeline.tab import Tab
 from schemas import Event, Text
 from schemas.changeset import Changeset
 from schemas.decision import Outcome
-from schemas.extraction import Charge
+from schemas.extraction import Attempt, Charge
 from tests.builders import (
     GUARD,
     Facts,
     FakeJournal,
+    FakeLedger,
     FakeModel,
     Note,
     attempt,
@@ -254,6 +266,78 @@ async def test_after_the_last_try_an_event_is_dead() -> None:
     assert end.result.reasons == ("The model did not finish its answer within the deadline of one call.",)
 
 
+async def test_a_first_call_within_what_the_claim_reserved_asks_nobody() -> None:
+    ledger = FakeLedger()
+
+    end = await process(claimed(reserved=100), entry(), world(FakeModel(GOOD), ledger=ledger))
+
+    assert isinstance(end, Changeset)
+    assert (ledger.asked, end.charge) == ([], Charge(10))
+
+
+async def test_each_further_call_settles_those_before_it_and_is_reserved() -> None:
+    ledger, model = FakeLedger(), FakeModel("unusable_output", "unusable_output", GOOD)
+
+    end = await process(claimed(reserved=99), entry(), world(model, ledger=ledger))
+
+    assert isinstance(end, Changeset)
+    assert ledger.asked == [
+        Reservation(0, 100),
+        Reservation(1, 100, spent=10, charge=Charge(10)),
+        Reservation(2, 100, spent=20, charge=Charge(10)),
+    ]
+    assert (end.charge, end.result.cost_micros) == (Charge(10), 30)
+
+
+async def test_calls_of_an_earlier_claim_are_not_charged_again() -> None:
+    claim = claimed(attempts=(attempt("model_timeout"),))
+
+    end = await process(claim, entry(), world(FakeModel(GOOD)))
+
+    assert isinstance(end, Changeset)
+    assert (end.charge, end.result.cost_micros) == (Charge(10), 20)
+
+
+@pytest.mark.parametrize(
+    ("room", "reason", "delay"),
+    [(Room.FULL, "budget_exhausted", BUDGET_DELAY), (Room.LOST, "cancelled", timedelta(0))],
+)
+async def test_a_call_that_finds_no_room_is_not_made_and_the_event_waits(
+    room: Room, reason: str, delay: timedelta
+) -> None:
+    claim, model = claimed(), FakeModel()
+
+    end = await process(claim, entry(), world(model, ledger=FakeLedger(room)))
+
+    assert end == Release(claim, delay, reason)
+    assert model.calls == []
+
+
+async def test_a_call_that_no_cap_allows_is_left_to_a_person() -> None:
+    ledger, model = FakeLedger(Room.GRANTED, Room.NEVER), FakeModel("unusable_output")
+
+    end = await process(claimed(), entry(), world(model, ledger=ledger))
+
+    assert isinstance(end, Changeset)
+    assert end.result.outcome is Outcome.NEEDS_REVIEW
+    assert end.result.reasons == (str(TooExpensive()),)
+    assert end.charge == Charge(10)
+
+
+class Broken(FakeModel):
+    async def ask(self, prepared: Prepared) -> Attempt:
+        raise ValueError("a bug")
+
+
+async def test_a_bug_amid_a_call_is_charged_at_its_worst_case() -> None:
+    with pytest.raises(Fault) as caught:
+        await process(claimed(), entry(), world(Broken()))
+
+    end = after_fault(claimed(), entry(), caught.value, world(FakeModel()))
+
+    assert end.charge == Charge(100, unknown=100)
+
+
 async def test_an_event_that_ended_its_process_five_times_is_dead_without_being_run() -> None:
     model = FakeModel()
 
@@ -297,8 +381,10 @@ async def test_a_lone_surrogate_in_the_text_reaches_the_model_as_a_question_mark
 async def test_a_policy_that_returns_no_decision_is_a_bug() -> None:
     forgetful = entry(workflow(policy=lambda note, answer: None))
 
-    with pytest.raises(Fault, match=r"TypeError.*the policy of 'notes' returned NoneType"):
+    with pytest.raises(Fault, match="^TypeError$") as caught:
         await process(claimed(), forgetful, world(FakeModel(GOOD)))
+
+    assert "the policy of 'notes' returned NoneType" in str(caught.value.bug)
 
 
 def fault() -> Fault:

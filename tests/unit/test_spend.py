@@ -1,5 +1,6 @@
 """What a call costs is a whole number of micro-units, never rounded in our favour."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -7,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.record import cost_of
-from pipeline.spend import Prices, cost_micros, worst_case_micros
-from schemas.extraction import Usage
+from pipeline.spend import Caps, Prices, Rate, charge_of, cost_micros, fit, worst_case_micros
+from schemas.extraction import Charge, Usage
 from tests.builders import attempt
 
 PRICES = Prices(input=Decimal("2.50"), cached_input=Decimal("1.25"), output=Decimal(10))
@@ -48,3 +49,60 @@ def test_no_call_costs_more_than_its_worst_case(size: int, limit: int, data: st.
 
 def test_attempts_add_up() -> None:
     assert cost_of([attempt(cost_micros=5), attempt(cost_micros=None), attempt(cost_micros=7)]) == 12
+
+
+def test_a_rate_rounds_up() -> None:
+    assert Rate(100, 1024).of(3) == 103
+    assert Rate(100, 1).of(3) == 101
+    assert Rate(100, 1).of(0) == 100
+
+
+@given(size=st.integers(0, 10_000_000), price=st.integers(0, 100_000))
+def test_a_rate_is_never_less_than_its_share(size: int, price: int) -> None:
+    assert Rate(0, price).of(size) * 1024 >= size * price
+
+
+def test_caps_of_one_scope_go_before_those_of_all() -> None:
+    caps = Caps(total=9, workflow=5, source=3, named={"workflow:notes": 7})
+
+    scopes = ("total", "workflow:notes", "workflow:other", "source:mail")
+    assert [caps.of(scope) for scope in scopes] == [9, 7, 5, 3]
+
+
+def test_what_is_more_than_a_cap_is_never_allowed() -> None:
+    caps = Caps(event=10, total=20)
+
+    assert caps.allow(("total",), 10)
+    assert not caps.allow(("total",), 11)
+    assert not caps.allow(("total",), 5, spent=6)
+    assert not Caps(total=20).allow(("total",), 21)
+
+
+def test_room_goes_to_those_who_come_first_and_smaller_ones_may_pass() -> None:
+    free = {"total": 100, "a": 50, "b": None}
+    needs = [(("a", "total"), 40), (("a", "total"), 20), (("b", "total"), 60), (("b", "total"), 1)]
+
+    assert fit(needs, free) == [None, "a", None, "total"]
+
+
+@given(needs=st.lists(st.tuples(st.sampled_from([("a", "t"), ("b", "t")]), st.integers(0, 30))))
+def test_no_scope_gives_more_than_it_has(needs: list[tuple[tuple[str, ...], int]]) -> None:
+    free = {"a": 40, "b": 25, "t": 60}
+
+    full = fit(needs, free)
+
+    for scope, room in free.items():
+        granted = sum(
+            micros for (scopes, micros), no in zip(needs, full, strict=True) if not no and scope in scopes
+        )
+        assert granted <= room
+
+
+def test_a_charge_counts_what_nobody_told_apart() -> None:
+    calls = [
+        attempt(cost_micros=10),
+        attempt(cost_micros=None),
+        replace(attempt(cost_micros=7), is_unknown=True),
+    ]
+
+    assert charge_of(calls) == Charge(17, unknown=7)
