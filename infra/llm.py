@@ -84,7 +84,7 @@ class OpenAIModel:
         return await self.endpoints.admit(endpoint)
 
     async def ask(self, call: Call) -> Attempt:
-        """Make one call, within its deadline; never raises for a failed one.
+        """Make one call, within its timeout and the event's deadline; never raises for a failed one.
 
         A cancelled call comes back too, as a failure, so that it is journalled before the process ends.
         """
@@ -123,14 +123,17 @@ class OpenAIModel:
 
     async def _ask(self, call: Call, body: bytes, settings: EndpointSettings) -> dict[str, Any]:
         """What the attempt should say of the call."""
+        left = call.timeout.total_seconds()
         try:
-            async with asyncio.timeout(settings.timeout_seconds):
+            async with asyncio.timeout(min(settings.timeout_seconds, left)):
                 status, answer = await self._send(call.endpoint, body, settings)
             return {"status": status, **self._understand(call.entry, answer, settings)}
         except _Failed as failed:
             return {"failure": failed.reason, "complaints": failed.complaints, **failed.known}
         except TimeoutError:
-            return {"failure": errors.ModelTimeout.reason, "is_unknown": True}
+            was_cut = left < settings.timeout_seconds  # which says nothing about the endpoint
+            reason = errors.DeadlineExceeded.reason if was_cut else errors.ModelTimeout.reason
+            return {"failure": reason, "is_unknown": True}
         except asyncio.CancelledError:
             if task := asyncio.current_task():
                 task.uncancel()

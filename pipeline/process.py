@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from pipeline.assemble import assemble
@@ -11,10 +11,11 @@ from pipeline.catalogue import Entry
 from pipeline.claim import Claimed, Release
 from pipeline.decide import decide
 from pipeline.errors import Crashed, Faulty, InvalidEvent, Leaked, Suspicious
-from pipeline.extract import Answered, Ask, GiveUp, Wait, next_step
+from pipeline.extract import Answered, Ask, Exhausted, GiveUp, Wait, next_step
+from pipeline.fall_back import fall_back
 from pipeline.ports import Journal, Model
 from pipeline.receive import stored
-from pipeline.record import decided, given_up, refused
+from pipeline.record import decided, degraded, given_up, refused
 from pipeline.retry import MAX_CRASHES, MAX_FAULTS, backoff
 from pipeline.screen import screen
 from schemas.changeset import Changeset, Scribe
@@ -42,7 +43,10 @@ async def process(claimed: Claimed, entry: Entry, world: World) -> Changeset | R
         return work
     while True:
         rungs = world.model.rungs(entry.workflow.models)
-        match next_step(work.history(world), rungs, made=work.made, jitter=world.jitter()):
+        step = next_step(
+            work.history(world), rungs, made=work.made, jitter=world.jitter(), left=work.time_left
+        )
+        match step:
             case Ask() as ask:
                 await _ask(work, ask, world)
             case Answered(attempt):
@@ -51,6 +55,8 @@ async def process(claimed: Claimed, entry: Entry, world: World) -> Changeset | R
                 return Release(claimed, delay, reason)
             case GiveUp() as end:
                 return _given_up(work, end, world)
+            case Exhausted(reason):
+                return _exhausted(work, reason, world)
 
 
 @dataclass
@@ -77,6 +83,17 @@ class Case:
             for attempt in self.attempts
             if attempt.version == self.entry.version
         ]
+
+    @property
+    def time_left(self) -> timedelta:
+        """What the event's deadline leaves for calls; nothing but calls takes from it."""
+        spent = sum(attempt.latency_ms for attempt in self.attempts)
+        return self.entry.workflow.deadline - timedelta(milliseconds=spent)
+
+    @property
+    def is_suspicious(self) -> bool:
+        """Did the screening notice what the workflow wants a person to see?"""
+        return bool(self.flags) and self.entry.workflow.suspicious == "review"
 
     def judge(self, attempt: Attempt, world: World) -> Assessment:
         """What the answer in `attempt` is worth."""
@@ -111,7 +128,15 @@ def _opened(claimed: Claimed, entry: Entry, world: World) -> Case | Changeset:
 async def _ask(case: Case, ask: Ask, world: World) -> None:
     if not await world.model.admit(ask.endpoint):
         return  # somebody else probes it; the next look at the rungs knows
-    call = assemble(case.claimed, case.entry, case.text, ask, step=len(case.attempts), key=world.guard.key)
+    call = assemble(
+        case.claimed,
+        case.entry,
+        case.text,
+        ask,
+        step=len(case.attempts),
+        key=world.guard.key,
+        timeout=case.time_left,
+    )
     attempt = await world.model.ask(call)
     await world.journal.journal(attempt, case.claimed.event)
     case.attempts.append(attempt)
@@ -122,7 +147,7 @@ def _decided(case: Case, attempt: Attempt, world: World) -> Changeset:
     found = case.judge(attempt, world)
     answer = Answer(found.value, tuple(case.attempts), found.evidence)
     decision = decide(case.entry, case.event, answer)
-    if case.flags and case.entry.workflow.suspicious == "review" and decision.route is Route.ACCEPT:
+    if case.is_suspicious and decision.route is Route.ACCEPT:
         decision = review(str(Suspicious()), *case.flags)
     return decided(
         case.claimed,
@@ -135,7 +160,29 @@ def _decided(case: Case, attempt: Attempt, world: World) -> Changeset:
     )
 
 
-def _given_up(case: Case, end: GiveUp, world: World) -> Changeset:
+def _exhausted(case: Case, reason: str, world: World) -> Changeset:
+    """What the workflow wants when no model helps; what may not be published goes to a person."""
+    workflow = case.entry.workflow
+    if workflow.on_failure != "degraded":
+        return _given_up(case, GiveUp(reason, dead=workflow.on_failure == "dead"), world)
+    if case.is_suspicious:
+        return _given_up(case, GiveUp(reason, dead=False), world, why=(str(Suspicious()), *case.flags))
+    value, why = fall_back(case.entry, case.event, received_at=case.claimed.accepted_at)
+    if value is None:
+        return _given_up(case, GiveUp(reason, dead=False), world, why=why)
+    return degraded(
+        case.claimed,
+        case.entry,
+        value,
+        case.attempts,
+        reason=reason,
+        now=world.clock(),
+        scribe=world.scribe,
+        flags=case.flags,
+    )
+
+
+def _given_up(case: Case, end: GiveUp, world: World, *, why: tuple[str, ...] = ()) -> Changeset:
     """To a person, with the last answer as a draft, unless it gives something away."""
     judged = [case.judged[attempt.id] for attempt in case.attempts if attempt.id in case.judged]
     doubted = judged[-1] if judged and judged[-1].failure != Leaked.reason else None
@@ -147,6 +194,8 @@ def _given_up(case: Case, end: GiveUp, world: World) -> Changeset:
         now=world.clock(),
         scribe=world.scribe,
         doubted=doubted,
+        why=why,
+        flags=case.flags,
     )
 
 

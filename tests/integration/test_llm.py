@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ from aiohttp import web
 from infra.settings import ModelSettings
 from infra.simulator.faults import FAULTS
 from pipeline.assemble import Call, assemble
+from pipeline.breaker import MAX_FAILURES
 from pipeline.catalogue import Entry
 from pipeline.extract import Ask
 from pipeline.spend import worst_case_micros
@@ -47,9 +49,12 @@ def call(
     complaints: tuple[str, ...] = (),
     larger: bool = False,
     of: Entry | None = None,
+    timeout: timedelta = timedelta(minutes=5),
 ) -> Call:
     ask = Ask("fast", endpoint, complaints, larger)
-    return assemble(claimed(received(id=id)), of or entry(), text, ask, step=step, key=GUARD.key)
+    return assemble(
+        claimed(received(id=id)), of or entry(), text, ask, step=step, key=GUARD.key, timeout=timeout
+    )
 
 
 async def asked(settings: ModelSettings, **changes: Any) -> Attempt:
@@ -213,6 +218,27 @@ async def test_the_deadline_holds_for_the_whole_call(simulator: Recorder, fault:
 
     assert SHORT <= time.monotonic() - began < SHORT + 1.5
     assert SHORT * 1_000 <= attempt.latency_ms < SHORT * 1_000 + 1_500
+
+
+@pytest.mark.parametrize("fault", ["drip", "hang"])
+async def test_the_events_deadline_ends_a_call_before_its_own_does(simulator: Recorder, fault: str) -> None:
+    settings = at(simulator.url, f"simulated-fault-{fault}", timeout_seconds=30.0, **PRICES)
+
+    attempt = await asked(settings, timeout=timedelta(seconds=SHORT))
+
+    worst = worst_case_micros(len(simulator.bodies[0]), settings.max_output_tokens, settings.prices)
+    assert (attempt.failure, attempt.is_unknown, attempt.cost_micros) == ("deadline", True, worst)
+    assert SHORT * 1_000 <= attempt.latency_ms < SHORT * 1_000 + 1_500
+
+
+async def test_a_call_that_the_deadline_cut_short_is_not_held_against_the_endpoint(
+    simulator: Recorder,
+) -> None:
+    async with client(at(simulator.url, "simulated-fault-hang", timeout_seconds=30.0)) as made:
+        for step in range(MAX_FAILURES):
+            await made.model.ask(call(made.endpoint, step=step, timeout=timedelta(milliseconds=100)))
+
+        assert made.model.room("fast") is not None
 
 
 async def endless(request: web.Request) -> web.StreamResponse:
