@@ -131,9 +131,7 @@ class OpenAIModel:
         except _Failed as failed:
             return {"failure": failed.reason, "complaints": failed.complaints, **failed.known}
         except TimeoutError:
-            was_cut = left < settings.timeout_seconds  # which says nothing about the endpoint
-            reason = errors.DeadlineExceeded.reason if was_cut else errors.ModelTimeout.reason
-            return {"failure": reason, "is_unknown": True}
+            return {"failure": _too_late(call, settings), "is_unknown": True}
         except asyncio.CancelledError:
             if task := asyncio.current_task():
                 task.uncancel()
@@ -230,6 +228,13 @@ def _charged(attempt: Attempt, settings: EndpointSettings, request_bytes: int) -
         return attempt
     limit = max_output_tokens(settings, larger=attempt.larger)
     return replace(attempt, cost_micros=worst_case_micros(request_bytes, limit, settings.prices))
+
+
+def _too_late(call: Call, settings: EndpointSettings) -> str:
+    """A call that had only what others left of the deadline says nothing about its endpoint."""
+    usual = min(settings.timeout_seconds, call.entry.workflow.deadline.total_seconds())
+    was_cut = call.timeout.total_seconds() < usual
+    return errors.DeadlineExceeded.reason if was_cut else errors.ModelTimeout.reason
 
 
 def _from_connection(error: Exception) -> _Failed:

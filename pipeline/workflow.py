@@ -48,10 +48,11 @@ class Workflow(Generic[E, X]):
     complaint or None: a failed one is fed to the one re-ask, then to review. A text of more than
     `max_tokens` is refused; one that looks as if it spoke to the model goes to review, or its signs
     are only noted in the audit trail. `ordered` works on
-    events of one key one at a time. The calls for an event may take `deadline` together; waiting does
+    events of one key one at a time. All calls for an event may take `deadline` together; waiting does
     not count. When no model has an answer that is good enough, `on_failure` says where the event goes: to a
     person, to the dead topic, or on with what `fallback` makes of it by rules, marked as `degraded`; where
-    that is None or fails a check, to a person. A refusal and a failed check go to a person in any case.
+    that is None or fails a check, to a person. A refusal, a leak and a check that fails again go to a
+    person in any case.
     Raises InvalidWorkflowError, which names the file, the field and the cure.
     """
 

@@ -231,6 +231,17 @@ async def test_the_events_deadline_ends_a_call_before_its_own_does(simulator: Re
     assert SHORT * 1_000 <= attempt.latency_ms < SHORT * 1_000 + 1_500
 
 
+async def test_a_call_that_had_all_of_the_deadline_had_time_enough(simulator: Recorder) -> None:
+    """Or a deadline below the timeout would keep a hanging endpoint's breaker closed."""
+    settings = at(simulator.url, "simulated-fault-hang", timeout_seconds=30.0)
+    whole = timedelta(milliseconds=200)
+
+    attempt = await asked(settings, of=entry(workflow(deadline=whole)), timeout=whole)
+
+    assert attempt.failure == "model_timeout"
+    assert attempt.latency_ms >= 200
+
+
 async def test_a_call_that_the_deadline_cut_short_is_not_held_against_the_endpoint(
     simulator: Recorder,
 ) -> None:
