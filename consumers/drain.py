@@ -19,11 +19,13 @@ from infra.metrics import Metrics
 from infra.settings import WorkerSettings
 from infra.store import SqlStore
 from pipeline.assemble import instructions
+from pipeline.case import World
 from pipeline.catalogue import Catalogue
 from pipeline.claim import Claimed, Release
+from pipeline.endings import Fault, after_fault
 from pipeline.errors import StoreUnavailable
 from pipeline.ports import Written
-from pipeline.process import Fault, World, after_fault, process
+from pipeline.process import process
 from pipeline.slots import Slots
 from pipeline.spend import Rate
 from schemas.changeset import Changeset

@@ -31,11 +31,11 @@ from pipeline import errors
 from pipeline.assemble import Call, Prepared
 from pipeline.assess import Guard
 from pipeline.breaker import Breaker
+from pipeline.case import World
 from pipeline.catalogue import Catalogue, Entry
 from pipeline.errors import BreakerOpen
 from pipeline.extract import Rung
 from pipeline.ports import Model
-from pipeline.process import World
 from pipeline.spend import Rate
 from pipeline.trail import noted
 from schemas.changeset import Actor, Scribe

@@ -12,8 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from decimal import ROUND_CEILING, Decimal
-from typing import Any, Final
+from typing import Any
 
 import httpx2
 import openai
@@ -30,7 +29,7 @@ from pipeline import errors
 from pipeline.assemble import Call, Prepared
 from pipeline.catalogue import Entry
 from pipeline.extract import Rung
-from pipeline.spend import FREE, Rate, cost_micros, worst_case_micros
+from pipeline.spend import Rate, cost_micros, dearest, worst_case_micros
 from pipeline.wire import unwrap, wire_model
 from schemas.event import derived_id
 from schemas.extraction import Attempt, Extraction, Reading
@@ -38,10 +37,6 @@ from schemas.text import clean
 
 #: With the second one the client hands the response over unread, so that its size can be capped.
 _HEADERS = {"Content-Type": "application/json", "X-Stainless-Raw-Response": "stream"}
-
-#: Around a text in its request, and what its quotes and line ends grow by: estimates for claims.
-_FENCE_BYTES: Final = 512
-_ESCAPING: Final = Decimal("1.25")
 
 #: HTTP status to reason; the others are below.
 _REASONS: Mapping[int, str] = {
@@ -91,15 +86,7 @@ class OpenAIModel:
     def rate(self, entry: Entry, instructions: str) -> Rate:
         """What the first call for an event costs at most, at the dearest of the first model's endpoints."""
         first = [self.endpoints.settings[name] for name in self.endpoints.names(entry.workflow.models[0])]
-        rates = [self._rate(entry, instructions, settings) for settings in first]
-        return Rate(max(rate.base_micros for rate in rates), max(rate.micros_per_kib for rate in rates))
-
-    def _rate(self, entry: Entry, instructions: str, settings: EndpointSettings) -> Rate:
-        if settings.prices is None:
-            return FREE
-        fixed = len(self._requests.skeleton(entry, instructions, settings)) + _FENCE_BYTES
-        base = worst_case_micros(fixed, max_output_tokens(settings, larger=False), settings.prices)
-        return Rate(base, int((1024 * _ESCAPING * settings.prices.input).to_integral_value(ROUND_CEILING)))
+        return dearest(self._requests.rate(entry, instructions, settings) for settings in first)
 
     def prepare(self, call: Call) -> Prepared:
         """The bytes of a call, and the worst that it can cost."""
@@ -109,7 +96,7 @@ class OpenAIModel:
         return Prepared(call, request, worst_case_micros(len(request.body), limit, settings.prices))
 
     async def ask(self, prepared: Prepared) -> Attempt:
-        """Make one call, within its deadline; never raises for a failed one.
+        """Make one call, within its timeout and the event's deadline; never raises for a failed one.
 
         A cancelled call comes back too, as a failure, so that it is journalled before the process ends.
         """
@@ -150,14 +137,15 @@ class OpenAIModel:
 
     async def _ask(self, call: Call, body: bytes, settings: EndpointSettings) -> dict[str, Any]:
         """What the attempt should say of the call."""
+        left = call.timeout.total_seconds()
         try:
-            async with asyncio.timeout(settings.timeout_seconds):
+            async with asyncio.timeout(min(settings.timeout_seconds, left)):
                 status, answer = await self._send(call.endpoint, body, settings)
             return {"status": status, **self._understand(call.entry, answer, settings)}
         except _Failed as failed:
             return {"failure": failed.reason, "complaints": failed.complaints, **failed.known}
         except TimeoutError:
-            return {"failure": errors.ModelTimeout.reason, "is_unknown": True}
+            return {"failure": _too_late(call, settings), "is_unknown": True}
         except asyncio.CancelledError:
             if task := asyncio.current_task():
                 task.uncancel()
@@ -246,6 +234,13 @@ async def _read(response: httpx2.Response, limit: int) -> bytes:
             )
         parts.append(part)
     return b"".join(parts)
+
+
+def _too_late(call: Call, settings: EndpointSettings) -> str:
+    """A call that had only what others left of the deadline says nothing about its endpoint."""
+    usual = min(settings.timeout_seconds, call.entry.workflow.deadline.total_seconds())
+    was_cut = call.timeout.total_seconds() < usual
+    return errors.DeadlineExceeded.reason if was_cut else errors.ModelTimeout.reason
 
 
 def _from_connection(error: Exception) -> _Failed:

@@ -6,6 +6,8 @@ a provider's prompt cache applies.
 
 import json
 from dataclasses import dataclass, field
+from decimal import Decimal
+from math import ceil
 from typing import Any, Final
 
 from instructor.v2.providers.openai.handlers import OpenAIJSONSchemaHandler
@@ -14,12 +16,17 @@ from openai.lib._pydantic import to_strict_json_schema
 from infra.settings import EndpointSettings
 from pipeline.assemble import Call
 from pipeline.catalogue import Entry
+from pipeline.spend import FREE, Rate, worst_case_micros
 from pipeline.wire import wire_model
 from schemas.extraction import Extraction, Request
 
 #: Stand in for a text while the request is prepared; json.dumps leaves them as they are.
 _TEXT_MARK: Final = "penstock-text-6c1f0a"
 _FEEDBACK_MARK: Final = "penstock-feedback-6c1f0a"
+
+#: Around a text in its request, and what its quotes and line ends grow by: estimates for claims.
+_FENCE_BYTES: Final = 512
+_ESCAPING: Final = Decimal("1.25")
 
 #: After an answer that was cut off, this many times the usual limit.
 _LARGER: Final = 4
@@ -76,6 +83,14 @@ class Requests:
         for mark in (_TEXT_MARK, _FEEDBACK_MARK):
             skeleton = skeleton.replace(encoded(mark), b"\0")
         return skeleton
+
+    def rate(self, entry: Entry, instructions: str, settings: EndpointSettings) -> Rate:
+        """What a plain call costs at most there, by the size of its event."""
+        if settings.prices is None:
+            return FREE
+        fixed = len(self.skeleton(entry, instructions, settings)) + _FENCE_BYTES
+        base = worst_case_micros(fixed, max_output_tokens(settings, larger=False), settings.prices)
+        return Rate(base, ceil(1024 * _ESCAPING * settings.prices.input))
 
 
 def max_output_tokens(settings: EndpointSettings, *, larger: bool) -> int:

@@ -1,6 +1,7 @@
 """A workflow and an event in, what one call says to the model out."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from uuid import UUID
 
 from pipeline.catalogue import Entry
@@ -17,7 +18,8 @@ class Call:
     """One call to make: which model, and the texts; instructions are the workflow's own.
 
     `instructions` are the same bytes for every event of a version. `text` is the event's, fenced;
-    `feedback` is empty but in a re-ask. They travel in messages of their own.
+    `feedback` is empty but in a re-ask. They travel in messages of their own. `timeout` is what the
+    event's deadline leaves for the call; the endpoint's own may be shorter.
     """
 
     event: Received
@@ -29,6 +31,7 @@ class Call:
     endpoint: str
     instructions: str
     text: str
+    timeout: timedelta
     feedback: str = ""
     larger: bool = False
 
@@ -46,7 +49,9 @@ class Prepared:
 MAX_COMPLAINTS = 8
 
 
-def assemble(claimed: Claimed, entry: Entry, text: str, ask: Ask, *, step: int, key: bytes) -> Call:
+def assemble(
+    claimed: Claimed, entry: Entry, text: str, ask: Ask, *, step: int, key: bytes, timeout: timedelta
+) -> Call:
     """The call that `ask` wants. Lone surrogates in the text, which UTF-8 cannot carry, become "?"."""
     encodable = text.encode("utf-8", "replace").decode()
     return Call(
@@ -60,6 +65,7 @@ def assemble(claimed: Claimed, entry: Entry, text: str, ask: Ask, *, step: int, 
         larger=ask.larger,
         instructions=instructions(entry, key=key),
         text=fence(encodable, key=key, event_id=claimed.event.event_id, step=step),
+        timeout=timeout,
         feedback=feedback(ask.complaints),
     )
 

@@ -51,16 +51,22 @@ def assess(
     told = [reading.value.model_dump(mode="json"), dict(reading.quotes)]
     if found := leaks(told, canary=word, secrets=guard.secrets):
         return Assessment(value, evidence, Leaked.reason, found)
-    complaints = tuple(
-        clean(complaint, max_length=MAX_COMPLAINT_LENGTH)
-        for check in entry.workflow.checks
-        if (complaint := check(event, value, received_at)) is not None
-    )
-    if complaints:
+    if complaints := complaints_about(entry, event, value, received_at=received_at):
         return Assessment(value, evidence, CheckFailed.reason, complaints)
     if doubtful := ungrounded(entry.workflow.extraction, evidence):
         return Assessment(value, evidence, Ungrounded.reason, tuple(map(_said, doubtful)))
     return Assessment(value, evidence)
+
+
+def complaints_about(
+    entry: Entry, event: Event, value: Extraction, *, received_at: datetime
+) -> tuple[str, ...]:
+    """What the workflow's checks say against `value`."""
+    return tuple(
+        clean(complaint, max_length=MAX_COMPLAINT_LENGTH)
+        for check in entry.workflow.checks
+        if (complaint := check(event, value, received_at)) is not None
+    )
 
 
 def _said(grounding: Grounding) -> str:

@@ -22,7 +22,9 @@ PROBE: Final = timedelta(minutes=2)
 _FATAL: Final = frozenset({errors.QuotaExhausted.reason, errors.ModelMisconfigured.reason})
 _COUNTED: Final = frozenset({errors.ModelUnavailable.reason, errors.ModelTimeout.reason})
 #: These say nothing about the endpoint.
-_SILENT: Final = frozenset({errors.CallCancelled.reason, errors.ModelRateLimited.reason})
+_SILENT: Final = frozenset(
+    {errors.CallCancelled.reason, errors.DeadlineExceeded.reason, errors.ModelRateLimited.reason}
+)
 
 
 @dataclass(frozen=True, slots=True)

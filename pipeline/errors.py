@@ -159,6 +159,12 @@ class Truncated(PermanentError):
     reason = "truncated"
 
 
+class DeadlineExceeded(PermanentError):
+    """The calls for the event took as long as its workflow allows, without an answer that is good enough."""
+
+    reason = "deadline"
+
+
 class Crashed(PermanentError):
     """The event ended the process that worked on it, five times."""
 

@@ -4,8 +4,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from pipeline.errors import BreakerOpen, CallCancelled
-from pipeline.retry import FATES, MAX_TRIES, OPEN_DELAY, Fate, delay, wait
+from pipeline.errors import BreakerOpen, CallCancelled, DeadlineExceeded
+from pipeline.retry import FATES, MAX_TRIES, MIN_CALL, OPEN_DELAY, Fate, delay, wait
 from schemas.extraction import Attempt
 
 
@@ -47,22 +47,39 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class GiveUp:
-    """The ladder ends: to a person (`dead` false) or to the dead topic."""
+    """It ends without an answer: to a person (`dead` false) or to the dead topic."""
 
     reason: str
     dead: bool
 
 
-Step = Ask | Answered | Wait | GiveUp
+@dataclass(frozen=True, slots=True)
+class Exhausted:
+    """The ladder has no more steps: what becomes of the event is for its workflow's `on_failure` to say."""
+
+    reason: str
 
 
-def next_step(history: Sequence[Attempt], rungs: Sequence[Rung], *, made: int, jitter: float) -> Step:
+Step = Ask | Answered | Wait | GiveUp | Exhausted
+
+
+def next_step(
+    history: Sequence[Attempt], rungs: Sequence[Rung], *, made: int, jitter: float, left: timedelta
+) -> Step:
     """What to do after `history`, the attempts on one event in order.
 
-    `made` of them were made since the event was claimed: with none, a wait is over.
+    `made` of them were made since the event was claimed: with none, a wait is over. `left` is the time
+    that the event's deadline leaves for calls: without any there is nothing to wait for, either.
     """
     if made and history[-1].failure == CallCancelled.reason:
         return Wait(timedelta(0), CallCancelled.reason)
+    step = _step(history, rungs, made=made, jitter=jitter)
+    if left < MIN_CALL and isinstance(step, Ask | Wait):
+        return Exhausted(DeadlineExceeded.reason)
+    return step
+
+
+def _step(history: Sequence[Attempt], rungs: Sequence[Rung], *, made: int, jitter: float) -> Step:
     now = [attempt for attempt in history[len(history) - made :] if _is_the_endpoints(attempt)]
     history = [attempt for attempt in history if attempt.failure != CallCancelled.reason]
     if not history:
@@ -99,6 +116,8 @@ def _after_failure(
             return _next_rung(last, rungs, jitter=jitter)
         case Fate.RECHECK | Fate.REVIEW:
             return GiveUp(last.failure or "", dead=False)
+        case Fate.END:
+            return Exhausted(last.failure or "")
         case Fate.RETRY | Fate.WAIT as fate:
             return _again(history, rung, fate, failed=failed, made=made, jitter=jitter)
 
@@ -126,7 +145,7 @@ def _was_reask(history: Sequence[Attempt]) -> bool:
 
 def _next_rung(last: Attempt, rungs: Sequence[Rung], *, jitter: float) -> Step:
     place = [rung.alias for rung in rungs].index(last.alias) + 1 if _is_among(last, rungs) else 0
-    return _ask(rungs[place], jitter=jitter) if place < len(rungs) else GiveUp(last.failure or "", dead=False)
+    return _ask(rungs[place], jitter=jitter) if place < len(rungs) else Exhausted(last.failure or "")
 
 
 def _is_among(attempt: Attempt, rungs: Sequence[Rung]) -> bool:
@@ -138,9 +157,10 @@ def _again(
 ) -> Step:
     last = history[-1]
     reason = last.failure or ""
-    tries = sum(attempt.failure == reason for attempt in history)
+    # Those of one endpoint: one round over several of them is one try.
+    tries = sum((attempt.failure, attempt.endpoint) == (reason, last.endpoint) for attempt in history)
     if fate is Fate.RETRY and tries >= MAX_TRIES:
-        return GiveUp(reason, dead=True)
+        return Exhausted(reason)
     again = _ask(rung, complaints=_carried(history), larger=last.larger, avoid=failed, jitter=jitter)
     if isinstance(again, Ask) or not made:
         return again

@@ -9,7 +9,15 @@ from pipeline import publish, trail
 from pipeline.assess import Assessment
 from pipeline.catalogue import Entry
 from pipeline.claim import Claimed
-from pipeline.errors import InputRefused, MessageTooLarge, PermanentError, PipelineError, Unstorable
+from pipeline.errors import (
+    CallCancelled,
+    DeadlineExceeded,
+    InputRefused,
+    MessageTooLarge,
+    PermanentError,
+    PipelineError,
+    Unstorable,
+)
 from pipeline.extract import GiveUp
 from schemas.changeset import (
     AuditRecord,
@@ -58,12 +66,37 @@ def decided(
     record = trail.decision(result, claimed.event, answer.attempts, code="policy", scribe=scribe, flags=flags)
     messages: tuple[OutboxMessage, ...] = ()
     if decision.outcome.may_be_acted_on:
-        message = _result_body(result, claimed, answer)
+        message = _result_body(result, claimed, answer.value)
         topic = entry.workflow.produces
         messages = (publish.result_message(result, claimed.event, record, topic=topic, body=message),)
     return _changeset(
         result, claimed.event, ClaimToken(claimed.token), record, messages, code="policy", scribe=scribe
     )
+
+
+def degraded(
+    claimed: Claimed,
+    entry: Entry,
+    value: Extraction,
+    attempts: Sequence[Attempt],
+    *,
+    reason: str,
+    now: datetime,
+    scribe: Scribe,
+    flags: Sequence[str] = (),
+) -> Changeset:
+    """No model had an answer that is good enough, for `reason`; `value` is by the workflow's own rules."""
+    reasons = (*_causes(reason, attempts), "the answer is by the workflow's own rules, not by a model")
+    result = replace(
+        _without_data(claimed.event, claimed.revision, entry, Outcome.DEGRADED, reasons, now=now),
+        data=value.model_dump(mode="json"),
+        cost_micros=cost_of(attempts),
+    )
+    record = trail.decision(result, claimed.event, attempts, code=reason, scribe=scribe, flags=flags)
+    body, topic = _result_body(result, claimed, value), entry.workflow.produces
+    message = publish.result_message(result, claimed.event, record, topic=topic, body=body)
+    guard = ClaimToken(claimed.token)
+    return _changeset(result, claimed.event, guard, record, (message,), code=reason, scribe=scribe)
 
 
 def given_up(
@@ -76,19 +109,23 @@ def given_up(
     scribe: Scribe,
     detail: str | None = None,
     doubted: Assessment | None = None,
+    why: tuple[str, ...] = (),
+    flags: Sequence[str] = (),
 ) -> Changeset:
     """The machine found no answer that is good enough: a person decides, or the event is dead.
 
     `doubted` is the last answer that fits the schema, with what is wrong with it: the reviewer's draft.
+    `why` says why the workflow's own rules were of no help.
     """
-    reasons = (detail or _sentence(end.reason), *(doubted.complaints if doubted else ()))
+    causes = (detail,) if detail else _causes(end.reason, attempts)
+    reasons = (*causes, *(doubted.complaints if doubted else ()), *why)
     outcome = Outcome.DEAD if end.dead else Outcome.NEEDS_REVIEW
     result = _without_data(claimed.event, claimed.revision, entry, outcome, reasons, now=now)
     result = replace(result, cost_micros=cost_of(attempts))
-    if doubted is not None:
+    if doubted is not None and not end.dead:
         data = doubted.value.model_dump(mode="json")
         result = replace(result, data=data, evidence=_evidence(doubted.evidence))
-    record = trail.decision(result, claimed.event, attempts, code=end.reason, scribe=scribe)
+    record = trail.decision(result, claimed.event, attempts, code=end.reason, scribe=scribe, flags=flags)
     guard = ClaimToken(claimed.token)
     return _changeset(result, claimed.event, guard, record, (), code=end.reason, scribe=scribe)
 
@@ -155,6 +192,15 @@ def _texts(value: Any) -> list[str]:
     return []
 
 
+def _causes(reason: str, attempts: Sequence[Attempt]) -> tuple[str, ...]:
+    """The sentence of `reason`; after a deadline also what its time was spent on."""
+    spent_on = [
+        attempt.failure for attempt in attempts if attempt.failure not in (None, CallCancelled.reason)
+    ]
+    causes = [reason, *(spent_on if reason == DeadlineExceeded.reason else ())]
+    return tuple(dict.fromkeys(_sentence(cause or "") for cause in causes))
+
+
 def _sentence(reason: str) -> str:
     """The default message of the error with this reason."""
     waiting: list[type[PipelineError]] = [PipelineError]
@@ -182,7 +228,7 @@ def _without_data(
     )
 
 
-def _result_body(result: Result, claimed: Claimed, answer: Answer[Extraction]) -> ResultMessage[Extraction]:
+def _result_body(result: Result, claimed: Claimed, value: Extraction) -> ResultMessage[Extraction]:
     return ResultMessage[Any](
         event_id=result.event_id,
         workflow=result.workflow,
@@ -192,7 +238,7 @@ def _result_body(result: Result, claimed: Claimed, answer: Answer[Extraction]) -
         id=claimed.event.identity.id,
         outcome=result.state,
         supersedes=result.supersedes,
-        data=answer.value,
+        data=value,
         model=result.model,
         reasons=list(result.reasons),
         accepted_at=claimed.accepted_at,

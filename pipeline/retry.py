@@ -10,12 +10,13 @@ from pipeline import errors
 class Fate(Enum):
     """The next step after a failure."""
 
-    REASK = "the same model once more, with the complaints; then the next model; then review"
+    REASK = "the same model once more, with the complaints; then the next model; then `on_failure`"
     RECHECK = "the same model once more, with the complaints; then review"
-    LARGER = "the same model once with a larger limit; then the next model; then review"
-    NEXT_MODEL = "the next model; after the last, review"
+    LARGER = "the same model once with a larger limit; then the next model; then `on_failure`"
+    NEXT_MODEL = "the next model; after the last, `on_failure`"
     REVIEW = "a person decides"
-    RETRY = "another endpoint; then the same again later; after the last try, dead"
+    END = "`on_failure`"
+    RETRY = "another endpoint; then the same again later; after the last try, `on_failure`"
     WAIT = "another endpoint; then the same again later, as often as it takes"
 
 
@@ -28,6 +29,7 @@ FATES: Final[dict[str, Fate]] = {
     errors.ModelRefused.reason: Fate.REVIEW,
     errors.ModelFiltered.reason: Fate.REVIEW,
     errors.Leaked.reason: Fate.REVIEW,
+    errors.DeadlineExceeded.reason: Fate.END,
     errors.ModelUnavailable.reason: Fate.RETRY,
     errors.ModelRateLimited.reason: Fate.RETRY,
     errors.ModelTimeout.reason: Fate.RETRY,
@@ -36,8 +38,11 @@ FATES: Final[dict[str, Fate]] = {
     errors.ModelMisconfigured.reason: Fate.WAIT,
 }
 
-#: Tries of one class of retryable error, over an event's whole life: with the back-off below some 40 minutes.
+#: Tries of one class of retryable error at one endpoint, over an event's whole life: with the back-off below
+#: some 40 minutes. They bound errors that come fast; slow ones use up the workflow's deadline before.
 MAX_TRIES: Final = 24
+#: A deadline that leaves less than this leaves no time for a call.
+MIN_CALL: Final = timedelta(milliseconds=100)
 #: Times that a bug (an error outside the taxonomy) may show before the event is given up.
 MAX_FAULTS: Final = 3
 #: Crashes after which a claim gives an event up without running it.

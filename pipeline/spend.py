@@ -102,6 +102,12 @@ def scopes_of(workflow: str, source: str) -> tuple[str, ...]:
     return (f"source:{source}", TOTAL, f"workflow:{workflow}")
 
 
+def dearest(rates: Iterable[Rate]) -> Rate:
+    """A rate that is no less than any of these, for any size."""
+    known = list(rates)
+    return Rate(max(rate.base_micros for rate in known), max(rate.micros_per_kib for rate in known))
+
+
 #: Where nothing has a cap.
 UNCAPPED: Final = Caps()
 

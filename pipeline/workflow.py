@@ -2,15 +2,17 @@
 
 import inspect
 import re
+import types
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Generic, Literal, NoReturn, TypeVar
 
 from pipeline.bounds import unbounded
 from pipeline.errors import InvalidWorkflowError
 from pipeline.marks import flaws
+from pipeline.retry import MIN_CALL
 from schemas.decision import Decision
 from schemas.event import Event
 from schemas.extraction import Answer, Extraction
@@ -24,6 +26,10 @@ _NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 _TOPIC = re.compile(r"[a-zA-Z0-9._-]{1,240}")
 #: A prompt of more lines than this belongs in a file beside the workflow.
 MAX_PROMPT_LINES = 10
+#: An event whose calls take longer than this has more wrong with it than a slow model.
+MAX_DEADLINE = timedelta(hours=1)
+
+OnFailure = Literal["review", "dead", "degraded"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +48,11 @@ class Workflow(Generic[E, X]):
     complaint or None: a failed one is fed to the one re-ask, then to review. A text of more than
     `max_tokens` is refused; one that looks as if it spoke to the model goes to review, or its signs
     are only noted in the audit trail. `ordered` works on
-    events of one key one at a time.
+    events of one key one at a time. All calls for an event may take `deadline` together; waiting does
+    not count. When no model has an answer that is good enough, `on_failure` says where the event goes: to a
+    person, to the dead topic, or on with what `fallback` makes of it by rules, marked as `degraded`; where
+    that is None or fails a check, to a person. A refusal, a leak and a check that fails again go to a
+    person in any case.
     Raises InvalidWorkflowError, which names the file, the field and the cure.
     """
 
@@ -59,6 +69,9 @@ class Workflow(Generic[E, X]):
     max_tokens: int = 32_000
     suspicious: Literal["review", "note"] = "review"
     ordered: bool = False
+    deadline: timedelta = timedelta(minutes=5)
+    on_failure: OnFailure = "review"
+    fallback: Callable[[E], X | None] | None = None
 
     @property
     def dead_topic(self) -> str:
@@ -76,6 +89,7 @@ class Workflow(Generic[E, X]):
         self._check_schemas()
         self._check_prompt()
         self._check_policy()
+        self._check_on_failure()
 
     def _refuse(self, field: str, problem: str, cure: str) -> NoReturn:
         raise InvalidWorkflowError(self.file, field, problem, cure)
@@ -120,33 +134,60 @@ class Workflow(Generic[E, X]):
     def _check_policy(self) -> None:
         if not callable(self.text):
             self._refuse("text", "is no function", "Write text=lambda event: event.body.")
-        if not callable(self.policy):
-            self._refuse("policy", "is no function", "Write policy(event, answer) -> Decision.")
-        parameters = list(inspect.signature(self.policy).parameters.values())
-        if len(parameters) != 2:
-            self._refuse("policy", "does not take two arguments", "Write policy(event, answer) -> Decision.")
-        if inspect.iscoroutinefunction(self.policy):
-            self._refuse("policy", "is async", "A policy decides on what it is given; it waits for nothing.")
+        answer = Answer[self.extraction]  # type: ignore[name-defined]
+        takes = {"event": self.event, "answer": answer}
+        self._check_signature("policy", self.policy, takes=takes, returns=(Decision,))
+
+    def _check_on_failure(self) -> None:
+        if not (isinstance(self.deadline, timedelta) and MIN_CALL <= self.deadline <= MAX_DEADLINE):
+            self._refuse(
+                "deadline", f"{self.deadline!r} is no time for calls", "Give them 100 ms to an hour."
+            )
+        if self.on_failure not in typing.get_args(OnFailure):
+            cure = 'Write "review", "dead" or "degraded".'
+            self._refuse("on_failure", f"{self.on_failure!r} is nowhere to go", cure)
+        if self.on_failure != "degraded":
+            if self.fallback is not None:
+                self._refuse("fallback", "is never asked", 'Write on_failure="degraded", or leave it out.')
+            return
+        returns = (self.extraction | None, self.extraction)
+        self._check_signature("fallback", self.fallback, takes={"event": self.event}, returns=returns)
+
+    def _check_signature(
+        self, field: str, function: Any, *, takes: dict[str, Any], returns: tuple[Any, ...]
+    ) -> None:
+        """Refuse what is no plain function of this signature; without annotations it is taken at its word."""
+        spelled = f"Write {field}({', '.join(takes)}) -> {_name(returns[0])}."
+        if not callable(function):
+            self._refuse(field, "is no function", spelled)
+        parameters = list(inspect.signature(function).parameters)
+        if len(parameters) != len(takes):
+            self._refuse(field, f"does not take {_COUNTS[len(takes)]}", spelled)
+        if inspect.iscoroutinefunction(function):
+            self._refuse(field, "is async", "It decides on what it is given; it waits for nothing.")
         try:
-            hints = typing.get_type_hints(self.policy)
+            hints = typing.get_type_hints(function)
         except NameError as error:
-            self._refuse("policy", f"is annotated with {error.name!r}, which is not defined", "Import it.")
-        expected: dict[str, Any] = {
-            parameters[0].name: self.event,
-            parameters[1].name: Answer[self.extraction],  # type: ignore[name-defined]
-            "return": Decision,
-        }
-        for name, wanted in expected.items():
-            if name in hints and hints[name] != wanted:
+            self._refuse(field, f"is annotated with {error.name!r}, which is not defined", "Import it.")
+        expected = {name: (kind,) for name, kind in zip(parameters, takes.values(), strict=True)}
+        for name, wanted in {**expected, "return": returns}.items():
+            if name in hints and hints[name] not in wanted:
                 self._refuse(
-                    f"policy({name})",
+                    f"{field}({name})",
                     f"is declared as {_name(hints[name])}",
-                    f"Declare it as {_name(wanted)}.",
+                    f"Declare it as {_name(wanted[0])}.",
                 )
+
+
+_COUNTS = {1: "one argument", 2: "two arguments"}
 
 
 def _name(hint: Any) -> str:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if hint is type(None):
+        return "None"
+    if origin in (typing.Union, types.UnionType):
+        return " | ".join(map(_name, arguments))
     if origin is None:
         return getattr(hint, "__name__", str(hint))
     return f"{_name(origin)}[{', '.join(map(_name, arguments))}]"

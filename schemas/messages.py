@@ -27,10 +27,12 @@ class ResultMessage(Message, Generic[X]):
     """A result that may be acted on."""
 
     kind: Literal["result"] = "result"
-    outcome: Literal["succeeded", "degraded", "approved", "corrected"]
+    outcome: Literal["succeeded", "degraded", "approved", "corrected"] = Field(
+        description="degraded: no model had an answer, `data` is by the workflow's own rules."
+    )
     supersedes: int | None = Field(default=None, description="The revision that this one replaces.")
     data: X
-    model: str | None = Field(description="The model that answered, by its own name.")
+    model: str | None = Field(description="The model that answered, by its own name; null: none did.")
     reasons: list[str]
     accepted_at: AwareDatetime
     decided_at: AwareDatetime

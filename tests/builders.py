@@ -12,10 +12,10 @@ from pydantic import Field
 from pipeline import Workflow
 from pipeline.assemble import Call, Prepared
 from pipeline.assess import Guard
+from pipeline.case import World
 from pipeline.catalogue import Entry
 from pipeline.claim import Claimed
 from pipeline.extract import Rung
-from pipeline.process import World
 from pipeline.receive import Stamp, canonical
 from pipeline.spend import Rate, Reservation, Room
 from pipeline.workflow import AnyWorkflow

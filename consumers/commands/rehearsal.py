@@ -21,10 +21,12 @@ from infra.settings import ModelSettings, Settings
 from infra.simulator.server import Options, serve
 from pipeline import catalogue as catalogues
 from pipeline.assess import Guard
+from pipeline.case import World
 from pipeline.catalogue import Catalogue, Entry
 from pipeline.claim import Claimed, Release
+from pipeline.endings import Fault, after_fault
 from pipeline.errors import CallCancelled, InvalidSettingsError, ModelMisconfigured, QuotaExhausted
-from pipeline.process import Fault, World, after_fault, process
+from pipeline.process import process
 from pipeline.receive import Stamp
 from pipeline.retry import MAX_FAULTS
 from schemas.changeset import Changeset, Scribe

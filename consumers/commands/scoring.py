@@ -17,16 +17,17 @@ from schemas.evidence import Grounding, Verdict
 from schemas.extraction import Attempt
 
 #: Failures of the way to a model, which say nothing about its answers.
-_ELSEWHERE: Final = (Fate.RETRY, Fate.WAIT)
+_ELSEWHERE: Final = (Fate.RETRY, Fate.WAIT, Fate.END)
 
 
 def case_score(entry: Entry, case: Case, end: Rehearsed) -> CaseScore:
     """The scores of one case, of no answer if it is undecided.
 
-    An answer that goes to a person is scored as well: the report counts apart how often one is asked.
+    An answer that goes to a person is scored as well: the report counts apart how often one is asked. One
+    by the workflow's own rules is no model's, and is not.
     """
     result = end.changeset.result if end.changeset else None
-    data = result.data if result else None
+    data = result.data if result and result.outcome is not Outcome.DEGRADED else None
     answers = [one for one in end.attempts if FATES.get(one.failure or "") not in _ELSEWHERE]
     groundings = list(_groundings(result.evidence if result else None))
     priced = all(one.cost_micros is not None for one in end.attempts)

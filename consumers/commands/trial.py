@@ -13,6 +13,7 @@ from consumers.commands.rehearsal import is_simulated
 from consumers.commands.trying import Tried, Value
 from pipeline.fence import unfence
 from pipeline.record import cost_of
+from schemas.decision import Outcome
 from schemas.extraction import Attempt
 
 #: Of an answer that is no answer, such as a page of HTML, the beginning says what it is.
@@ -129,6 +130,9 @@ def _show_decision(tried: Tried) -> None:
     output.say(f"\nOutcome: {tried.outcome}")
     for reason in rehearsed.changeset.result.reasons:
         output.say(f"  because {reason}")
+    if tried.outcome == Outcome.DEGRADED:
+        for name, value in (rehearsed.changeset.result.data or {}).items():
+            output.say(f"  {name} = {json.dumps(value, ensure_ascii=False)}")
 
 
 def _show_calls(attempts: tuple[Attempt, ...]) -> None:

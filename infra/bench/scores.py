@@ -32,10 +32,11 @@ from infra.settings import ModelSettings
 from infra.simulator.server import Options, serve
 from pipeline import catalogue
 from pipeline.assess import Guard
+from pipeline.case import World
 from pipeline.catalogue import Entry
 from pipeline.claim import Claimed, Release
 from pipeline.errors import InvalidSettingsError
-from pipeline.process import World, process
+from pipeline.process import process
 from pipeline.receive import Stamp, plain, received
 from schemas.changeset import Actor, Scribe
 from schemas.event import Received

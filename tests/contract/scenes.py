@@ -15,7 +15,7 @@ from infra.store.read import Balance, balances
 from pipeline.claim import Claimed
 from pipeline.errors import InvalidEvent
 from pipeline.extract import GiveUp
-from pipeline.record import dead_at_the_door, decided, given_up
+from pipeline.record import dead_at_the_door, decided, degraded, given_up
 from pipeline.resolve import reopen
 from schemas import Decision, accept
 from schemas.changeset import Actor, Changeset, Result
@@ -50,6 +50,11 @@ def succeeded(claim: Claimed, decision: Decision | None = None, **data: Any) -> 
 
 def gave_up(claim: Claimed) -> Changeset:
     return given_up(claim, entry(), GiveUp("model_timeout", dead=True), (), now=NOW, scribe=SCRIBE)
+
+
+def by_rules(claim: Claimed) -> Changeset:
+    """No model helped: the workflow's own rules answer."""
+    return degraded(claim, entry(), FACTS, (), reason="model_timeout", now=NOW, scribe=SCRIBE)
 
 
 def dead_on_arrival(event: Received) -> Changeset:

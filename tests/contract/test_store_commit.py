@@ -22,6 +22,7 @@ from tests.contract.scenes import (
     LANE,
     amount_of,
     balance,
+    by_rules,
     claimed,
     dead_on_arrival,
     expire_leases,
@@ -144,6 +145,18 @@ async def test_a_decision_is_written_with_all_that_follows_from_it(store: SqlSto
     (item,) = await rows(store.database, t.review)
     assert (item.event_id, item.reasons) == (questionable.event.event_id, ["large", "unusual"])
     assert await amount_of(store.database, t.work) == 0
+
+
+async def test_a_degraded_result_is_an_outcome_with_data_and_without_a_model(store: SqlStore) -> None:
+    (claim,) = await claimed(store, 1)
+
+    assert await store.commit([by_rules(claim)]) == [COMMITTED]
+
+    (row,) = await rows(store.database, t.result)
+    assert (row.state, row.model, row.evidence) == ("degraded", None, None)
+    assert row.data == {"city": "Oban", "amount": "12.50"}
+    told = await balance(store.database)
+    assert (told.outcomes, told.in_flight, told.balanced) == ({"degraded": 1}, 0, True)
 
 
 async def test_every_audit_record_is_stored_byte_by_byte(store: SqlStore) -> None:

@@ -19,9 +19,10 @@ from infra.llm import OpenAIModel
 from infra.settings import ModelSettings
 from infra.simulator.server import Options, serve
 from pipeline.assess import Guard
+from pipeline.case import World
 from pipeline.catalogue import Entry, load
 from pipeline.claim import Claimed, Release
-from pipeline.process import World, process
+from pipeline.process import process
 from pipeline.receive import Stamp, plain, received
 from schemas.changeset import Actor, Changeset, Scribe
 from schemas.event import Received

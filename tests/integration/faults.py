@@ -9,7 +9,7 @@ import json
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Final
@@ -23,9 +23,11 @@ from infra.llm import OpenAIModel
 from infra.settings import EndpointSettings, ModelSettings
 from infra.simulator.faults import FAULTS
 from pipeline import Workflow
+from pipeline.case import World
 from pipeline.claim import Claimed, Release
-from pipeline.process import World, process
+from pipeline.process import process
 from pipeline.spend import Prices
+from pipeline.workflow import OnFailure
 from schemas import Answer, Decision, Event, Evidence, Extraction, Money, Text, accept
 from schemas.changeset import Changeset
 from schemas.extraction import Attempt
@@ -37,9 +39,10 @@ PATIENCE: Final = timedelta(minutes=10)
 #: Each answer's usage, so that the costs do not depend on the length of a prompt.
 USAGE: Final = {"prompt_tokens": 100, "completion_tokens": 20}
 PRICES: Final = Prices(input=Decimal(1), cached_input=Decimal(1), output=Decimal(2))
-#: What hangs or drips is given this long, all others more than they need.
-SHORT_SECONDS: Final = 0.3
-LONG_SECONDS: Final = 30.0
+#: What hangs or drips is given this long, all others more than they need; the deadline of an event shrinks
+#: with the timeout of a call, from 60 seconds.
+SHORT_SECONDS: Final = 0.5
+LONG_SECONDS: Final = 60.0
 HEALTHY: Final = "simulated-fast"
 #: Endpoint at which nobody listens.
 NOBODY: Final = "nobody"
@@ -58,6 +61,11 @@ def policy(slip: Slip, answer: Answer[Bill]) -> Decision:
     return accept()
 
 
+def by_rules(slip: Slip) -> Bill | None:
+    company, *_, last = slip.text.splitlines()
+    return Bill(company=company, total=Decimal(last.removeprefix("Total: ")))
+
+
 BILLS: Final = Workflow(
     name="notes",
     consumes="notes.written.v1",
@@ -74,16 +82,29 @@ SLIP: Final = "Corner Books\n88 Mill Road\nDate: 21 Nov 2019\nTotal: 8.99"
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """Which model answers at each endpoint of the two aliases; `once` strikes the first call only."""
+    """Which model answers at each endpoint of the two aliases; `once` strikes the first call only.
+
+    `on_failure` is the workflow's.
+    """
 
     name: str
     fast: tuple[str, ...] = (HEALTHY,)
     strong: tuple[str, ...] = (HEALTHY,)
     once: str | None = None
+    on_failure: OnFailure = "review"
 
     @property
     def timeout_seconds(self) -> float:
         return SHORT_SECONDS if "hang" in self.name or "drip" in self.name else LONG_SECONDS
+
+    @property
+    def workflow(self) -> Workflow[Slip, Bill]:
+        return replace(
+            BILLS,
+            deadline=BILLS.deadline * (self.timeout_seconds / LONG_SECONDS),
+            on_failure=self.on_failure,
+            fallback=by_rules if self.on_failure == "degraded" else None,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +147,12 @@ def scenarios() -> list[Scenario]:
         *("reset", "html"),
     )
     first_only = ("401", "quota", "503", "429", "drip")
+    ended: tuple[tuple[str, OnFailure], ...] = (
+        ("invalid_json", "dead"),
+        ("invalid_json", "degraded"),
+        ("hang", "degraded"),
+        ("refusal", "degraded"),
+    )
     weak_only = ("400", "invalid_json", "truncated", "not_in_text", "refusal")
     return [
         *(Scenario(name, fast=models, strong=models) for name, models in faulty.items()),
@@ -134,6 +161,10 @@ def scenarios() -> list[Scenario]:
         *(Scenario(f"{name} at one of two endpoints", (*faulty[name], HEALTHY)) for name in first_only),
         Scenario("connection refused at one of two endpoints", (NOBODY, HEALTHY)),
         *(Scenario(f"{name} of the cheap model only", faulty[name]) for name in weak_only),
+        *(
+            Scenario(f'{name}, on_failure="{then}"', faulty[name], faulty[name], on_failure=then)
+            for name, then in ended
+        ),
     ]
 
 
@@ -153,7 +184,7 @@ async def run(scenario: Scenario) -> Run:
         world = World(model, journal, NoLedger(), SCRIBE, clock=clock, jitter=lambda: 0.5, guard=GUARD)
         while True:
             claimed = Claimed(event, TOKEN, 1, accepted_at=NOW, attempts=tuple(journal.attempts))
-            end = await process(claimed, entry(BILLS), world)
+            end = await process(claimed, entry(scenario.workflow), world)
             if isinstance(end, Changeset) or clock.now + end.delay > NOW + PATIENCE:
                 break
             # The clock stands still while a call is made; an event that is given back at once gets on, too.
@@ -229,6 +260,10 @@ request, and an answer as long as its limit. An error status is no charge. *wait
 slot between the first claim and the outcome, with jitter in the middle of its range. What *waits* has no
 outcome after ten minutes: the breaker is open, a probe is made at most once a minute, and the event goes on
 once somebody has acted.
+
+What hangs or drips is given up after 60 seconds, and its event after 5 minutes of calls, the deadline unless
+a workflow sets another; both are shortened here by the same factor. When the ladder ends, a person decides,
+unless `on_failure` says otherwise.
 
 | fault | calls | outcome | reason | waited | cost |
 | --- | --- | --- | --- | --- | --- |

@@ -12,6 +12,8 @@ from tests.integration.faults import NOBODY, PRICES, Scenario, run, scenarios
 
 FILE = Path(__file__).resolve().parents[2] / "pipeline" / "FAULTS.md"
 SCENARIOS = scenarios()
+#: The timeouts of calls that a deadline of 5 minutes has room for.
+MAX_TIMEOUTS = 5
 #: Four by the ladder: each of two models is asked and asked again.
 MAX_ANSWERS = 4
 
@@ -25,6 +27,7 @@ async def test_a_fault_ends_as_the_table_says(scenario: Scenario) -> None:
     assert [line for line in lines if line.startswith(f"| {scenario.name} |")] == [str(ran.row)]
     assert ran.row.outcome in {"waits", *Outcome}
     assert ran.row.calls <= max(MAX_ANSWERS, MAX_TRIES)
+    assert sum(one.failure in ("model_timeout", "deadline") for one in ran.attempts) <= MAX_TIMEOUTS
     if NOBODY not in scenario.fast:
         assert ran.requests == ran.row.calls
     for attempt in ran.attempts:

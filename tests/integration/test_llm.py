@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ from aiohttp import web
 from infra.settings import ModelSettings
 from infra.simulator.faults import FAULTS
 from pipeline.assemble import Call, assemble
+from pipeline.breaker import MAX_FAILURES
 from pipeline.catalogue import Entry
 from pipeline.extract import Ask
 from pipeline.ports import Model
@@ -48,9 +50,12 @@ def call(
     complaints: tuple[str, ...] = (),
     larger: bool = False,
     of: Entry | None = None,
+    timeout: timedelta = timedelta(minutes=5),
 ) -> Call:
     ask = Ask("fast", endpoint, complaints, larger)
-    return assemble(claimed(received(id=id)), of or entry(), text, ask, step=step, key=GUARD.key)
+    return assemble(
+        claimed(received(id=id)), of or entry(), text, ask, step=step, key=GUARD.key, timeout=timeout
+    )
 
 
 async def ask(model: Model, call: Call) -> Attempt:
@@ -218,6 +223,38 @@ async def test_the_deadline_holds_for_the_whole_call(simulator: Recorder, fault:
 
     assert SHORT <= time.monotonic() - began < SHORT + 1.5
     assert SHORT * 1_000 <= attempt.latency_ms < SHORT * 1_000 + 1_500
+
+
+@pytest.mark.parametrize("fault", ["drip", "hang"])
+async def test_the_events_deadline_ends_a_call_before_its_own_does(simulator: Recorder, fault: str) -> None:
+    settings = at(simulator.url, f"simulated-fault-{fault}", timeout_seconds=30.0, **PRICES)
+
+    attempt = await asked(settings, timeout=timedelta(seconds=SHORT))
+
+    worst = worst_case_micros(len(simulator.bodies[0]), settings.max_output_tokens, settings.prices)
+    assert (attempt.failure, attempt.is_unknown, attempt.cost_micros) == ("deadline", True, worst)
+    assert SHORT * 1_000 <= attempt.latency_ms < SHORT * 1_000 + 1_500
+
+
+async def test_a_call_that_had_all_of_the_deadline_had_time_enough(simulator: Recorder) -> None:
+    """Or a deadline below the timeout would keep a hanging endpoint's breaker closed."""
+    settings = at(simulator.url, "simulated-fault-hang", timeout_seconds=30.0)
+    whole = timedelta(milliseconds=200)
+
+    attempt = await asked(settings, of=entry(workflow(deadline=whole)), timeout=whole)
+
+    assert attempt.failure == "model_timeout"
+    assert attempt.latency_ms >= 200
+
+
+async def test_a_call_that_the_deadline_cut_short_is_not_held_against_the_endpoint(
+    simulator: Recorder,
+) -> None:
+    async with client(at(simulator.url, "simulated-fault-hang", timeout_seconds=30.0)) as made:
+        for step in range(MAX_FAILURES):
+            await ask(made.model, call(made.endpoint, step=step, timeout=timedelta(milliseconds=100)))
+
+        assert made.model.room("fast") is not None
 
 
 async def endless(request: web.Request) -> web.StreamResponse:

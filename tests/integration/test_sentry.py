@@ -20,10 +20,12 @@ from infra.llm import OpenAIModel
 from infra.metrics import Metrics
 from infra.settings import ModelSettings, RedisSettings, SentrySettings
 from infra.simulator.server import Options, serve
+from pipeline.case import World
 from pipeline.catalogue import Entry
 from pipeline.claim import Claimed, Release
+from pipeline.endings import Fault
 from pipeline.errors import InvalidEvent, StoreUnavailable
-from pipeline.process import Fault, World, process
+from pipeline.process import process
 from pipeline.workflow import AnyWorkflow
 from schemas import Answer, Decision
 from schemas.changeset import Changeset

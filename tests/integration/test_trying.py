@@ -43,6 +43,12 @@ WORKFLOWS = (workflow,)
 '''
 
 
+BY_RULES = FAULTY.replace('return cities["Oban"]', "return accept()").replace(
+    "policy=policy,",
+    'policy=policy, on_failure="degraded", fallback=lambda note: Facts(city=note.text.title()),',
+)
+
+
 @pytest.fixture
 def shell(tmp_path: Path) -> Shell:
     (tmp_path / "receipt.json").write_text(RECEIPT, "utf-8")
@@ -124,6 +130,20 @@ def test_a_bug_in_the_workflow_is_dead_and_shown_with_its_traceback(
     assert "Outcome: dead" in ended.out
     assert 'return cities["Oban"]' in ended.err
     assert "KeyError" in ended.err
+
+
+def test_what_the_workflows_own_rules_answer_is_shown(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = shell.folder / "notes_with_rules"
+    package.mkdir()
+    (package / "__init__.py").write_text(BY_RULES, "utf-8")
+    monkeypatch.syspath_prepend(shell.folder)
+    arguments = ("workflow", "try", "notes", "-", "--model", "fault-400")
+
+    ended = shell.penstock(*arguments, stdin='{"text": "oban"}', PENSTOCK_WORKFLOWS="notes_with_rules")
+
+    assert ended.code == 0
+    assert "Outcome: degraded\n  because The model's server calls the request wrong" in ended.out
+    assert '  city = "Oban"\n' in ended.out
 
 
 def test_a_model_that_cannot_be_asked_leaves_it_undecided(shell: Shell) -> None:

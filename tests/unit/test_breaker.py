@@ -16,7 +16,7 @@ from tests.builders import NOW
 CLOSED = Breaker("here")
 COUNTED = (errors.ModelUnavailable.reason, errors.ModelTimeout.reason)
 FATAL = (errors.QuotaExhausted.reason, errors.ModelMisconfigured.reason)
-SILENT = (errors.CallCancelled.reason, errors.ModelRateLimited.reason)
+SILENT = (errors.CallCancelled.reason, errors.DeadlineExceeded.reason, errors.ModelRateLimited.reason)
 ANSWERS = (None, *sorted(set(FATES) - {*COUNTED, *FATAL, *SILENT}))
 SECOND = timedelta(seconds=1)
 
@@ -49,6 +49,8 @@ def after_all(*failures: str | None, every: timedelta = SECOND) -> Breaker:
         ((*("model_timeout",) * (MAX_FAILURES - 1), "cancelled", "model_timeout"), False),
         (("model_rate_limited",) * 99, True),
         (("cancelled",) * 99, True),
+        ((*("model_timeout",) * (MAX_FAILURES - 1), "deadline", "model_timeout"), False),
+        (("deadline",) * 99, True),
         (("model_refused",) * 99, True),
         (("quota_exhausted",), False),
         (("model_misconfigured",), False),

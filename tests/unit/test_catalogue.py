@@ -85,11 +85,12 @@ def version(catalogue: Catalogue) -> str:
     [
         {"notes.py": MODULE + "# a comment\n"},
         {"notes.py": MODULE.replace("Text(100)] | None", "Text(99)] | None")},
+        {"notes.py": MODULE.replace("policy=policy,", 'policy=policy,\n    on_failure="dead",')},
         {"notes.md": "Find the town."},
         {"limits.py": "LIMIT = 30\n"},
         {"deeper/far.py": "AWAY = 21\n"},
     ],
-    ids=["its file", "its schema", "its prompt", "what it imports", "what that imports"],
+    ids=["its file", "its schema", "its rules", "its prompt", "what it imports", "what that imports"],
 )
 def test_the_version_changes_with(loaded: Load, changes: dict[str, str]) -> None:
     assert version(loaded(changes)) != version(loaded())

@@ -49,6 +49,16 @@ def test_what_a_decision_sends_fits_its_contract(decision: Decision, expected: l
         check(message.topic, message.value)
 
 
+def test_what_a_degraded_result_sends_fits_its_contract() -> None:
+    written = record.degraded(
+        builders.claimed(), builders.entry(), ANSWER.value, (), reason="deadline", now=NOW, scribe=SCRIBE
+    )
+
+    assert [message.topic for message in written.outbox] == ["notes.facts.v1", "audit.records.v1"]
+    for message in written.outbox:
+        check(message.topic, message.value)
+
+
 def test_a_later_revision_fits_too() -> None:
     for message in sent(accept(), revision=3):
         check(message.topic, message.value)

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline import extract
 from pipeline.errors import BreakerOpen
-from pipeline.extract import Answered, Ask, GiveUp, Rung, Step, Wait, next_step
-from pipeline.retry import FATES, MAX_TRIES, MAX_WAIT, OPEN_DELAY, WAIT_DELAY, Fate, wait
+from pipeline.extract import Answered, Ask, Exhausted, GiveUp, Rung, Step, Wait
+from pipeline.retry import FATES, MAX_TRIES, MAX_WAIT, MIN_CALL, OPEN_DELAY, WAIT_DELAY, Fate, wait
 from schemas.extraction import Attempt
 from tests.builders import attempt, endpoint_of, rungs
 
@@ -19,6 +20,19 @@ STILL_WRONG = ("city: too long",)
 #: Failures that come with complaints; an ungrounded value's are for the reviewer.
 COMPLAINING = ("unusable_output", "check_failed", "ungrounded")
 OPEN = Wait(OPEN_DELAY * 0.75, BreakerOpen.reason)
+LONG = timedelta(minutes=5)
+
+
+def next_step(
+    history: Sequence[Attempt],
+    rungs: Sequence[Rung],
+    *,
+    made: int,
+    jitter: float = 0.5,
+    left: timedelta = LONG,
+) -> Step:
+    """The ladder's, with time enough."""
+    return extract.next_step(history, rungs, made=made, jitter=jitter, left=left)
 
 
 def asked(alias: str, complaints: tuple[str, ...] = (), *, place: str = "here", larger: bool = False) -> Ask:
@@ -65,7 +79,7 @@ def step_after(text: str, *places: str, made: int | None = None) -> Step:
         ("fast:unusable_output fast:unusable_output strong:unusable_output", asked("strong", STILL_WRONG)),
         (
             "fast:unusable_output fast:unusable_output strong:unusable_output strong:unusable_output",
-            GiveUp("unusable_output", dead=False),
+            Exhausted("unusable_output"),
         ),
         # A check does not hold: the one re-ask, then a person; no other model knows better.
         ("fast:check_failed", asked("fast", WRONG)),
@@ -76,7 +90,7 @@ def step_after(text: str, *places: str, made: int | None = None) -> Step:
         # A value that is not in the text: the next model looks with its own eyes.
         ("fast:ungrounded", asked("strong")),
         ("fast:unusable_output fast:ungrounded", asked("strong")),
-        ("fast:ungrounded strong:ungrounded", GiveUp("ungrounded", dead=False)),
+        ("fast:ungrounded strong:ungrounded", Exhausted("ungrounded")),
         ("fast:leaked", GiveUp("leaked", dead=False)),
         # Cut off: once with a larger limit, then the next model.
         ("fast:truncated", asked("fast", larger=True)),
@@ -86,12 +100,12 @@ def step_after(text: str, *places: str, made: int | None = None) -> Step:
         ("fast:truncated fast!:truncated strong:truncated", asked("strong", larger=True)),
         (
             "fast:truncated fast!:truncated strong:truncated strong!:truncated",
-            GiveUp("truncated", dead=False),
+            Exhausted("truncated"),
         ),
         # A stronger model may take the request.
         ("fast:request_rejected", asked("strong")),
         ("fast:request_rejected strong:unusable_output", asked("strong", STILL_WRONG)),
-        ("fast:request_rejected strong:request_rejected", GiveUp("request_rejected", dead=False)),
+        ("fast:request_rejected strong:request_rejected", Exhausted("request_rejected")),
         # A refusal is an answer: no model is played off against another.
         ("fast:model_refused", GiveUp("model_refused", dead=False)),
         ("fast:model_filtered", GiveUp("model_filtered", dead=False)),
@@ -100,11 +114,15 @@ def step_after(text: str, *places: str, made: int | None = None) -> Step:
         ("fast:model_unavailable", Wait(timedelta(seconds=1), "model_unavailable")),
         ("fast:model_timeout fast:model_timeout", Wait(timedelta(seconds=2), "model_timeout")),
         ("fast:model_timeout fast:model_unavailable", Wait(timedelta(seconds=1), "model_unavailable")),
-        (" ".join(["fast:model_timeout"] * MAX_TRIES), GiveUp("model_timeout", dead=True)),
+        (" ".join(["fast:model_timeout"] * MAX_TRIES), Exhausted("model_timeout")),
+        # Each endpoint has its own tries: what one has used up is not taken from the next.
         (
             " ".join(["fast:model_timeout"] * (MAX_TRIES - 4) + ["strong:model_timeout"] * 4),
-            GiveUp("model_timeout", dead=True),
+            Wait(timedelta(seconds=8), "model_timeout"),
         ),
+        # A call that the event's deadline cut short.
+        ("fast:deadline", Exhausted("deadline")),
+        ("fast:ungrounded strong:deadline", Exhausted("deadline")),
         # What an operator has to mend is waited for.
         ("fast:quota_exhausted", Wait(WAIT_DELAY, "quota_exhausted")),
         (" ".join(["fast:model_misconfigured"] * 99), Wait(MAX_WAIT, "model_misconfigured")),
@@ -131,7 +149,7 @@ def test_the_step_after(attempts: str, step: Step) -> None:
         ("fast:ungrounded strong:model_timeout", asked("strong", place="there")),
         # All have failed: later.
         ("fast:model_timeout fast@there:model_unavailable", Wait(timedelta(seconds=1), "model_unavailable")),
-        ("fast:quota_exhausted fast@there:quota_exhausted", Wait(wait(2), "quota_exhausted")),
+        ("fast:quota_exhausted fast@there:quota_exhausted", Wait(wait(1), "quota_exhausted")),
         # An endpoint whose answer is bad has not failed.
         ("fast@there:unusable_output fast:model_timeout", asked("fast", WRONG, place="there")),
         ("fast:unusable_output", asked("fast", WRONG)),
@@ -193,7 +211,7 @@ def test_waits_for_a_breaker_are_spread(jitter: float) -> None:
         ("fast:cancelled", asked("fast")),
         ("fast:unusable_output fast:cancelled", asked("fast", WRONG)),
         ("fast:unusable_output fast:cancelled fast:unusable_output", asked("strong")),
-        (" ".join(["fast:model_timeout"] * MAX_TRIES), GiveUp("model_timeout", dead=True)),
+        (" ".join(["fast:model_timeout"] * MAX_TRIES), Exhausted("model_timeout")),
         ("fast:model_refused", GiveUp("model_refused", dead=False)),
     ],
 )
@@ -215,6 +233,48 @@ def test_a_servers_retry_after_is_a_lower_bound() -> None:
     assert step == Wait(timedelta(seconds=90), "model_rate_limited")
 
 
+@pytest.mark.parametrize("endpoints", [1, 2, 3])
+def test_one_round_over_all_endpoints_is_one_try(endpoints: int) -> None:
+    places = ["here", "there", "yonder"][:endpoints]
+    round_ = " ".join(f"fast@{place}:model_unavailable" for place in places)
+
+    last_but_one = step_after(" ".join([round_] * (MAX_TRIES - 1)), *places)
+    last = step_after(" ".join([round_] * MAX_TRIES), *places)
+
+    assert isinstance(last_but_one, Wait)
+    assert last == Exhausted("model_unavailable")
+
+
+@pytest.mark.parametrize(
+    ("attempts", "made"), [("", 0), ("fast:ungrounded", 1), ("fast:model_timeout", 1), ("fast:cancelled", 0)]
+)
+def test_when_no_time_is_left_for_a_call_the_ladder_ends(attempts: str, made: int) -> None:
+    short = MIN_CALL - timedelta(milliseconds=1)
+
+    assert next_step(history(attempts), rungs(), made=made, left=short) == Exhausted("deadline")
+    assert next_step(history(attempts), rungs(), made=made, left=MIN_CALL) == step_after(attempts, made=made)
+
+
+def test_while_every_breaker_is_open_an_event_without_time_does_not_wait() -> None:
+    assert next_step([], [Rung("fast", ())], made=0, left=timedelta(0)) == Exhausted("deadline")
+
+
+@pytest.mark.parametrize(
+    ("attempts", "step"),
+    [
+        ("fast:ok", Answered(history("fast:ok")[0])),
+        ("fast:model_refused", GiveUp("model_refused", dead=False)),
+        ("fast:check_failed fast:check_failed", GiveUp("check_failed", dead=False)),
+        ("fast:ungrounded strong:ungrounded", Exhausted("ungrounded")),
+        ("fast:cancelled", Wait(timedelta(0), "cancelled")),
+    ],
+)
+def test_an_end_without_time_is_the_same_end(attempts: str, step: Step) -> None:
+    ended = history(attempts)
+
+    assert next_step(ended, rungs(), made=len(ended), left=timedelta(0)) == step
+
+
 REASONS = st.sampled_from([*sorted(FATES), "ok"])
 ALIASES = st.lists(st.sampled_from("abc"), min_size=1, max_size=3, unique=True)
 PLACES = st.lists(st.sampled_from(["here", "there"]), min_size=1, max_size=2, unique=True)
@@ -224,7 +284,7 @@ def climb(replies: list[str], ladder: Sequence[Rung]) -> list[Attempt]:
     """The attempts on an event whose calls end as in `replies`; what has to wait is claimed again."""
     attempts: list[Attempt] = []
     made = 0
-    for reply in [*replies, *["model_timeout"] * (2 * MAX_TRIES)]:
+    for reply in [*replies, *["model_timeout"] * (MAX_TRIES * sum(len(rung.endpoints) for rung in ladder))]:
         step = next_step(attempts, ladder, made=made, jitter=0.5)
         if isinstance(step, Wait):
             made = 0
@@ -256,15 +316,16 @@ def test_whatever_a_model_does_the_calls_are_bounded(
 
     last = next_step(attempts, ladder, made=0, jitter=0.5)
     counts = Counter(one.failure for one in attempts)
+    by_endpoint = Counter((one.endpoint, one.failure) for one in attempts)
     by_model = Counter((one.alias, one.failure) for one in attempts)
-    assert isinstance(last, GiveUp | Answered)
+    assert isinstance(last, GiveUp | Exhausted | Answered)
     for (_, reason), count in by_model.items():
         fate = FATES.get(reason or "")
         assert fate not in (Fate.REASK, Fate.LARGER) or count <= 2
-        assert fate not in (Fate.NEXT_MODEL, Fate.REVIEW) or count == 1
+        assert fate not in (Fate.NEXT_MODEL, Fate.REVIEW, Fate.END) or count == 1
     assert counts["check_failed"] <= 2 * len(models)
-    for reason, fate in FATES.items():
-        assert fate is not Fate.RETRY or counts[reason] <= MAX_TRIES
+    for (_, reason), count in by_endpoint.items():
+        assert FATES.get(reason or "") is not Fate.RETRY or count <= MAX_TRIES
 
 
 @given(st.lists(REASONS, max_size=60), ALIASES)

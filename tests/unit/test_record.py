@@ -11,10 +11,10 @@ from uuid import UUID
 import pytest
 from pydantic import TypeAdapter
 
-from pipeline.errors import InvalidEvent, MessageTooLarge, Unstorable
+from pipeline.errors import InvalidEvent, MessageTooLarge, ModelTimeout, Unstorable
 from pipeline.extract import GiveUp
 from pipeline.publish import AUDIT_TOPIC, content_id
-from pipeline.record import bury, dead_at_the_door, decided, flaw, given_up
+from pipeline.record import bury, dead_at_the_door, decided, degraded, flaw, given_up
 from schemas import Decision, accept, reject, review
 from schemas.changeset import Changeset, ClaimToken, NewEvent
 from schemas.decision import Outcome
@@ -35,6 +35,19 @@ def gave_up(*, dead: bool, reason: str = "model_timeout") -> Changeset:
     return given_up(claimed(), entry(), GiveUp(reason, dead), (attempt(reason),) * 2, now=DONE, scribe=SCRIBE)
 
 
+def by_rules(*, revision: int = 1) -> Changeset:
+    return degraded(
+        claimed(revision=revision),
+        entry(),
+        FACTS,
+        (attempt("model_timeout"),) * 2,
+        reason="model_timeout",
+        now=DONE,
+        scribe=SCRIBE,
+        flags=("talks to the model",),
+    )
+
+
 def topics(changeset: Changeset) -> list[str]:
     return [message.topic for message in changeset.outbox]
 
@@ -52,8 +65,9 @@ def body(changeset: Changeset, topic: str) -> Any:
         (changeset(reject("no city")), Outcome.REJECTED, ["notes.written.v1.dead"], False),
         (gave_up(dead=False), Outcome.NEEDS_REVIEW, [], True),
         (gave_up(dead=True), Outcome.DEAD, ["notes.written.v1.dead"], False),
+        (by_rules(), Outcome.DEGRADED, ["notes.facts.v1"], False),
     ],
-    ids=["accepted", "to review", "rejected", "given up to review", "given up dead"],
+    ids=["accepted", "to review", "rejected", "given up to review", "given up dead", "degraded"],
 )
 def test_each_outcome_leaves_by_its_own_topic(
     written: Changeset,
@@ -81,6 +95,30 @@ def test_a_result_carries_what_may_be_acted_on() -> None:
     assert (message.outcome, message.supersedes) == ("succeeded", None)
     assert (message.accepted_at, message.decided_at) == (NOW, DONE)
     assert message.model == "fast-1-2024"
+
+
+def test_a_degraded_result_names_no_model_and_says_why() -> None:
+    written = by_rules(revision=2)
+
+    message = body(written, "notes.facts.v1")
+    assert (message["outcome"], message["model"], message["supersedes"]) == ("degraded", None, 1)
+    assert message["data"] == {"city": "Oban", "amount": "12.50"}
+    assert message["reasons"] == [
+        str(ModelTimeout()),
+        "the answer is by the workflow's own rules, not by a model",
+    ]
+    assert TypeAdapter(published(Facts)).validate_python(message).outcome == "degraded"
+
+
+def test_the_audit_record_of_a_degraded_result_says_what_failed_and_that_no_model_answered() -> None:
+    written = by_rules()
+
+    record = json.loads(written.audit[0].canonical)
+    assert (record["outcome"], record["code"], record["model"]) == ("degraded", "model_timeout", None)
+    assert (record["evidence"], record["cost_micros"]) == (None, 20)
+    assert record["flags"] == ["talks to the model"]
+    assert record["output"]["sha256"] == written.event.salted(b'{"amount":"12.50","city":"Oban"}').hex()
+    assert [one["failure"] for one in record["attempts"]] == ["model_timeout"] * 2
 
 
 def test_money_leaves_as_a_string() -> None:

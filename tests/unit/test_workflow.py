@@ -1,6 +1,7 @@
 """A wrong declaration is refused with file, field and cure."""
 
-from datetime import date
+from dataclasses import replace
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Optional
 from uuid import UUID
@@ -51,8 +52,36 @@ def has_no_annotations(note, answer):  # type: ignore[no-untyped-def]
     return accept()
 
 
+def answers_something_else(note: Note) -> Other | None:
+    return None
+
+
+def answers_another_event(facts: Facts) -> Facts | None:
+    return None
+
+
+async def answers_later(note: Note) -> Facts | None:
+    return None
+
+
+def answers_always(note: Note) -> Facts:
+    return Facts(city=None, amount=None)
+
+
+def answers_sometimes(note: Note) -> Facts | None:
+    return None
+
+
+def answers_sometimes_as_of_old(note: Note) -> Optional[Facts]:  # noqa: UP045
+    return None
+
+
 class Empty(Extraction):
     pass
+
+
+def by_rules(fallback: object) -> dict[str, Any]:
+    return {"on_failure": "degraded", "fallback": fallback}
 
 
 PROMPT_OF_ELEVEN_LINES = "\n".join(["Find the city."] * 11)
@@ -83,6 +112,23 @@ WRONG: list[tuple[dict[str, Any], str, str, str]] = [
     ({"policy": takes_a_bare_answer}, "policy(answer)", "declared as Facts", "as Answer[Facts]"),
     ({"policy": takes_another_answer}, "policy(answer)", "as Answer[Other]", "as Answer[Facts]"),
     ({"policy": returns_a_word}, "policy(return)", "declared as str", "as Decision"),
+    ({"deadline": timedelta(0)}, "deadline", "no time", "100 ms to an hour"),
+    ({"deadline": timedelta(seconds=-1)}, "deadline", "no time", "100 ms to an hour"),
+    ({"deadline": timedelta(hours=1, seconds=1)}, "deadline", "no time", "100 ms to an hour"),
+    ({"deadline": 300}, "deadline", "300", "100 ms to an hour"),
+    ({"on_failure": "retry"}, "on_failure", "'retry'", '"review", "dead" or "degraded"'),
+    ({"fallback": answers_sometimes}, "fallback", "never asked", 'on_failure="degraded"'),
+    (
+        {"fallback": answers_sometimes, "on_failure": "dead"},
+        "fallback",
+        "never asked",
+        'on_failure="degraded"',
+    ),
+    ({"on_failure": "degraded"}, "fallback", "is no function", "fallback(event) -> Facts | None"),
+    (by_rules(takes_another_answer), "fallback", "does not take one argument", "fallback(event) -> Facts"),
+    (by_rules(answers_later), "fallback", "is async", "waits for nothing"),
+    (by_rules(answers_another_event), "fallback(facts)", "declared as Facts", "as Note"),
+    (by_rules(answers_something_else), "fallback(return)", "as Other | None", "as Facts | None"),
 ]
 
 
@@ -108,6 +154,28 @@ def test_the_message_starts_with_the_file_of_the_policy() -> None:
 
 def test_a_policy_without_annotations_is_taken_at_its_word() -> None:
     assert workflow(policy=has_no_annotations).policy is has_no_annotations
+
+
+@pytest.mark.parametrize(
+    "fallback", [answers_always, answers_sometimes, answers_sometimes_as_of_old, lambda note: None]
+)
+def test_a_fallback_answers_always_or_sometimes(fallback: Any) -> None:
+    assert workflow(**by_rules(fallback)).fallback is fallback
+
+
+@pytest.mark.parametrize("deadline", [timedelta(milliseconds=100), timedelta(minutes=5), timedelta(hours=1)])
+def test_a_deadline_is_at_most_an_hour(deadline: timedelta) -> None:
+    assert workflow(deadline=deadline).deadline == deadline
+
+
+def test_mypy_refuses_a_wrong_fallback_too() -> None:
+    """An ignore that mypy does not need is an error."""
+    with pytest.raises(InvalidWorkflowError):
+        replace(NOTES, on_failure="degraded", fallback=answers_something_else)  # type: ignore[arg-type]
+    with pytest.raises(InvalidWorkflowError):
+        replace(NOTES, on_failure="degraded", fallback=answers_another_event)  # type: ignore[arg-type]
+    with pytest.raises(InvalidWorkflowError):
+        replace(NOTES, on_failure="degraded", fallback=answers_later)  # type: ignore[arg-type]
 
 
 def test_a_prompt_of_ten_lines_stays_in_the_declaration() -> None:
