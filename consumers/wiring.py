@@ -28,7 +28,7 @@ from infra.settings import ModelSettings, Settings
 from infra.store import SqlStore, administration, versions
 from pipeline import catalogue as catalogues
 from pipeline import errors
-from pipeline.assemble import Call, Prepared
+from pipeline.assemble import Call, Prepared, Ticket
 from pipeline.assess import Guard
 from pipeline.breaker import Breaker
 from pipeline.case import World
@@ -190,8 +190,8 @@ class Observed:
     async def refresh(self) -> None:
         await self.model.refresh()
 
-    async def admit(self, endpoint: str) -> bool:
-        return await self.model.admit(endpoint)
+    async def admit(self, prepared: Prepared) -> Ticket | None:
+        return await self.model.admit(prepared)
 
     def prepare(self, call: Call) -> Prepared:
         return self.model.prepare(call)
@@ -199,8 +199,8 @@ class Observed:
     def rate(self, entry: Entry, instructions: str) -> Rate:
         return self.model.rate(entry, instructions)
 
-    async def ask(self, prepared: Prepared) -> Attempt:
-        attempt = await self.model.ask(prepared)
+    async def ask(self, prepared: Prepared, ticket: Ticket) -> Attempt:
+        attempt = await self.model.ask(prepared, ticket)
         self.metrics.attempt(attempt)
         sentry.record_attempt(attempt)
         return attempt

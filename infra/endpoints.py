@@ -7,14 +7,17 @@ from datetime import datetime
 from typing import Protocol
 from urllib.parse import urlsplit
 
+from infra.pace import Minutes, Pace
 from infra.settings import EndpointSettings, ModelSettings
 from pipeline import breaker as breakers
+from pipeline.assemble import Ticket
 from pipeline.breaker import Breaker
-from pipeline.errors import StoreUnavailable
+from pipeline.errors import BreakerOpen, MinuteFull, StoreUnavailable
 from pipeline.extract import Rung
+from pipeline.spend import Draw, Return
 
 
-class BreakerRows(Protocol):
+class EndpointRows(Minutes, Protocol):
     """The shared rows: each method is one transaction."""
 
     async def breakers(self) -> list[Breaker]: ...
@@ -51,6 +54,10 @@ class Unshared:
         self.rows[endpoint] = breakers.after(self._row(endpoint), failure, probe=probe, now=now)
         return self.rows[endpoint]
 
+    async def draw(self, draws: Sequence[Draw], returns: Sequence[Return]) -> list[str | None]:
+        """No limits: who asks alone, and now, is told by the provider."""
+        return ["" for _ in draws]
+
     def _row(self, endpoint: str) -> Breaker:
         return self.rows.get(endpoint) or Breaker(endpoint)
 
@@ -60,18 +67,20 @@ class Endpoints:
     """Balances the calls of one process over their endpoints; lives on its loop."""
 
     models: Mapping[str, ModelSettings]
-    rows: BreakerRows
+    rows: EndpointRows
     clock: Callable[[], datetime]
     opened: Callable[[Breaker], None] = lambda breaker: None
     _busy: dict[str, int] = field(default_factory=dict)
     _breakers: dict[str, Breaker] = field(default_factory=dict)
-    _admitted: set[str] = field(default_factory=set)
+    _pace: Pace = field(init=False)
     settings: dict[str, EndpointSettings] = field(init=False)
 
     def __post_init__(self) -> None:
         self.settings = {
             name_of(endpoint): endpoint for model in self.models.values() for endpoint in model.all_endpoints
         }
+        limits = {name: one.limits for name, one in self.settings.items() if one.limits}
+        self._pace = Pace(limits, self.rows, self.clock)
 
     async def refresh(self) -> None:
         """Read the shared rows."""
@@ -83,7 +92,7 @@ class Endpoints:
         One whose probe is due comes before them: while others answer, nobody would call it again. The
         event that finds it still failing goes on to the next.
         """
-        return tuple(Rung(alias, self._usable(alias)) for alias in aliases)
+        return tuple(Rung(alias, self._usable(alias), self._closed_by(alias)) for alias in aliases)
 
     def room(self, alias: str) -> int | None:
         """How many more events may be claimed for calls of `alias`; None while no endpoint may be called.
@@ -97,11 +106,18 @@ class Endpoints:
         closed = [name for name in names if self._breaker(name).is_closed]
         return sum(max(self._free(name), 0) for name in closed) if closed else 1
 
-    async def admit(self, endpoint: str) -> bool:
-        """May this call be made? Closed breakers say yes at once; an open one lets one probe through."""
+    async def admit(self, endpoint: str, tokens: int = 0) -> Ticket | None:
+        """Leave for one call that needs so many tokens at most; an open breaker gives it to one probe."""
+        drawn = await self._pace.draw(endpoint, tokens)
+        if drawn is None:
+            return None
+        if not self._breaker(endpoint).is_closed and not await self._is_our_probe(endpoint):
+            return None
+        return Ticket(endpoint, probe=not self._breaker(endpoint).is_closed, minute=drawn, tokens=tokens)
+
+    async def _is_our_probe(self, endpoint: str) -> bool:
+        """Is the one probe of an open breaker ours to make, or has the breaker closed meanwhile?"""
         before = self._breaker(endpoint)
-        if before.is_closed:
-            return True
         now = self.clock()
         try:
             taken = await self.rows.probe(endpoint, now=now)
@@ -112,22 +128,21 @@ class Endpoints:
             self._breakers[endpoint] = replace(before, retry_at=now + breakers.MIN_PAUSE)
             return False
         self._breakers[endpoint] = taken
-        self._admitted.add(endpoint)
         return True
 
     @contextmanager
-    def busy(self, endpoint: str) -> Iterator[bool]:
-        """A call is under way at this endpoint; says whether it is the probe that was admitted last."""
-        probe = endpoint in self._admitted
-        self._admitted.discard(endpoint)
+    def busy(self, endpoint: str) -> Iterator[None]:
+        """A call is under way at this endpoint."""
         self._busy[endpoint] = self._busy.get(endpoint, 0) + 1
         try:
-            yield probe
+            yield
         finally:
             self._busy[endpoint] -= 1
 
-    async def ended(self, endpoint: str, failure: str | None, *, probe: bool) -> None:
-        """Tell the breaker how a call ended, when that changes anything."""
+    async def ended(self, ticket: Ticket, failure: str | None, *, tokens: int = 0) -> None:
+        """Tell the breaker how a call ended, when that changes anything; `tokens` is what it has used."""
+        endpoint, probe = ticket.endpoint, ticket.probe
+        self._pace.used(ticket, tokens)
         before = self._breaker(endpoint)
         if not probe and breakers.after(before, failure, probe=probe, now=self.clock()) == before:
             return
@@ -144,6 +159,11 @@ class Endpoints:
         usable = [name for name in self.names(alias) if self._may_be_called(name)]
         return tuple(sorted(usable, key=lambda name: (self._breaker(name).is_closed, -self._free(name))))
 
+    def _closed_by(self, alias: str) -> str:
+        """Why nothing behind it can be called, when nothing can: a full minute is over first."""
+        is_full = any(self._pace.is_full(name) for name in self.names(alias))
+        return MinuteFull.reason if is_full else BreakerOpen.reason
+
     def names(self, alias: str) -> list[str]:
         """The endpoints behind an alias."""
         return list(dict.fromkeys(name_of(endpoint) for endpoint in self.models[alias].all_endpoints))
@@ -153,7 +173,8 @@ class Endpoints:
 
     def _may_be_called(self, name: str) -> bool:
         retry_at = self._breaker(name).retry_at
-        return retry_at is None or retry_at <= self.clock()
+        is_open = retry_at is not None and retry_at > self.clock()
+        return not is_open and not self._pace.is_full(name)
 
     def _breaker(self, name: str) -> Breaker:
         return self._breakers.get(name) or Breaker(name)

@@ -26,7 +26,7 @@ from infra.endpoints import Endpoints
 from infra.requests import Requests, max_output_tokens
 from infra.settings import EndpointSettings
 from pipeline import errors
-from pipeline.assemble import Call, Prepared
+from pipeline.assemble import Call, Prepared, Ticket
 from pipeline.catalogue import Entry
 from pipeline.extract import Rung
 from pipeline.spend import Rate, cost_micros, dearest, worst_case_micros
@@ -79,9 +79,9 @@ class OpenAIModel:
         """Learn what other processes found out about the endpoints."""
         await self.endpoints.refresh()
 
-    async def admit(self, endpoint: str) -> bool:
-        """May this endpoint be called now? An open breaker lets one probe through."""
-        return await self.endpoints.admit(endpoint)
+    async def admit(self, prepared: Prepared) -> Ticket | None:
+        """Leave to call now: a full minute gives none, an open breaker gives it to one probe."""
+        return await self.endpoints.admit(prepared.call.endpoint, prepared.worst_case_tokens)
 
     def rate(self, entry: Entry, instructions: str) -> Rate:
         """What the first call for an event costs at most, at the dearest of the first model's endpoints."""
@@ -93,9 +93,10 @@ class OpenAIModel:
         settings = self.endpoints.settings[call.endpoint]
         request = self._requests.request(call, settings)
         limit = max_output_tokens(settings, larger=call.larger)
-        return Prepared(call, request, worst_case_micros(len(request.body), limit, settings.prices))
+        size = len(request.body)
+        return Prepared(call, request, size + limit, worst_case_micros(size, limit, settings.prices))
 
-    async def ask(self, prepared: Prepared) -> Attempt:
+    async def ask(self, prepared: Prepared, ticket: Ticket) -> Attempt:
         """Make one call, within its timeout and the event's deadline; never raises for a failed one.
 
         A cancelled call comes back too, as a failure, so that it is journalled before the process ends.
@@ -118,13 +119,14 @@ class OpenAIModel:
             latency_ms=0,
             larger=call.larger,
         )
-        with self.endpoints.busy(call.endpoint) as probe:
+        with self.endpoints.busy(call.endpoint):
             known = await self._ask(call, request.body, settings)
         attempt = replace(attempt, latency_ms=int((time.monotonic() - started) * 1000), **known)
         if attempt.is_unknown and settings.prices is not None:
             # The provider may have charged without telling us: the worst case counts.
             attempt = replace(attempt, cost_micros=prepared.worst_case_micros)
-        await self.endpoints.ended(call.endpoint, attempt.failure, probe=probe)
+        tokens = ticket.tokens if attempt.is_unknown else attempt.usage.tokens
+        await self.endpoints.ended(ticket, attempt.failure, tokens=tokens)
         return attempt
 
     def read(self, entry: Entry, attempt: Attempt) -> Reading:

@@ -23,7 +23,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from pipeline.catalogue import DEFAULT_PACKAGES
 from pipeline.errors import InvalidSettingsError
-from pipeline.spend import Caps, Prices
+from pipeline.spend import Caps, Limits, Prices
 
 
 class Section(BaseModel):
@@ -81,11 +81,23 @@ class EndpointSettings(Section):
     slots: int = Field(
         64, ge=1, le=2_000, description="Events claimed for this endpoint, per process; re-asks may pass it."
     )
+    requests_per_minute: int | None = Field(
+        None, ge=1, description="Calls in a minute, by all processes together."
+    )
+    tokens_per_minute: int | None = Field(
+        None, ge=1, description="Tokens in a minute; a call draws its worst case and gives the rest back."
+    )
     input_price: Decimal | None = Field(None, ge=0, description="Price of a million input tokens.")
     cached_input_price: Decimal | None = Field(
         None, ge=0, description="Price of a million cached input tokens; unset takes the input price."
     )
     output_price: Decimal | None = Field(None, ge=0, description="Price of a million output tokens.")
+
+    @property
+    def limits(self) -> Limits | None:
+        """None where a minute has no limit."""
+        found = Limits(self.requests_per_minute, self.tokens_per_minute)
+        return None if found == Limits(None, None) else found
 
     @property
     def prices(self) -> Prices | None:

@@ -38,11 +38,22 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A call with the bytes that it sends, and the worst that it can cost in micro-units."""
+    """A call with the bytes that it sends, and the most that it can need: in tokens, in micro-units."""
 
     call: Call
     request: Request
+    worst_case_tokens: int
     worst_case_micros: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """Leave to make one call: is it a probe, and which minute was it drawn from, if there is one."""
+
+    endpoint: str
+    probe: bool = False
+    minute: str = ""
+    tokens: int = 0
 
 
 #: A re-ask names at most this many fields: its size must not depend on the answer's.

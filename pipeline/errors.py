@@ -83,6 +83,12 @@ class BudgetExhausted(PausedError):
     reason = "budget_exhausted"
 
 
+class MinuteFull(PausedError):
+    """The endpoint's requests or tokens of this minute are used up; it goes on with the next."""
+
+    reason = "minute_full"
+
+
 class PermanentError(PipelineError):
     """The same input will always fail."""
 

@@ -11,10 +11,14 @@ from schemas.extraction import Attempt
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """A model alias and its endpoints that can be called now, the one with the most room first."""
+    """A model alias and its endpoints that can be called now, the one with the most room first.
+
+    `closed_by` is why there are none, where there are none.
+    """
 
     alias: str
     endpoints: tuple[str, ...]
+    closed_by: str = BreakerOpen.reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +137,7 @@ def _ask(
     """A call at the best endpoint; without one the event waits, and nothing is counted against it."""
     usable = [endpoint for endpoint in rung.endpoints if endpoint not in avoid]
     if not usable:
-        return Wait(OPEN_DELAY * (0.5 + jitter / 2), BreakerOpen.reason)
+        return Wait(OPEN_DELAY * (0.5 + jitter / 2), rung.closed_by)
     return Ask(rung.alias, usable[0], complaints, larger)
 
 

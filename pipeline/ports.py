@@ -6,7 +6,7 @@ from enum import Enum
 from typing import Protocol
 from uuid import UUID
 
-from pipeline.assemble import Call, Prepared
+from pipeline.assemble import Call, Prepared, Ticket
 from pipeline.catalogue import Entry
 from pipeline.claim import Claimed, Release
 from pipeline.extract import Rung
@@ -56,15 +56,15 @@ class Model(Protocol):
         """Learn what other processes found out about the endpoints."""
         ...
 
-    async def admit(self, endpoint: str) -> bool:
-        """May it be called? False when its breaker is open and somebody else makes the probe."""
+    async def admit(self, prepared: Prepared) -> Ticket | None:
+        """Leave to call now; None when its minute is used up, or somebody else probes its endpoint."""
         ...
 
     def prepare(self, call: Call) -> Prepared:
         """The bytes of a call, and the worst that it can cost."""
         ...
 
-    async def ask(self, prepared: Prepared) -> Attempt: ...
+    async def ask(self, prepared: Prepared, ticket: Ticket) -> Attempt: ...
 
     def rate(self, entry: Entry, instructions: str) -> Rate:
         """What the first call for an event of this workflow costs at most, by the event's size."""

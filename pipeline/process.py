@@ -85,10 +85,11 @@ async def _ask(case: Case, ask: Ask, world: World) -> Wait | GiveUp | None:
         if room is not Room.GRANTED:
             return _NO_ROOM[room]
         tab.reserved(prepared.worst_case_micros)
-    if not await world.model.admit(ask.endpoint):
-        return None  # somebody else probes it; the next look at the rungs knows
+    ticket = await world.model.admit(prepared)
+    if ticket is None:
+        return None  # the next look at the rungs knows why
     tab.calling(prepared.worst_case_micros)
-    attempt = await world.model.ask(prepared)
+    attempt = await world.model.ask(prepared, ticket)
     await world.journal.journal(attempt, case.claimed.event)
     tab.called(attempt)
     return None

@@ -89,12 +89,15 @@ class Caps:
             return self.total
         return self.workflow if scope.startswith("workflow:") else self.source
 
+    def limits(self, scopes: Iterable[str]) -> dict[str, int | None]:
+        """The caps of these scopes."""
+        return {scope: self.of(scope) for scope in scopes}
+
     def allow(self, scopes: Iterable[str], micros: int, *, spent: int = 0) -> bool:
         """Could this ever be reserved, for an event that has cost `spent`? Not: do the windows have room."""
         if self.event is not None and spent + micros > self.event:
             return False
-        caps = (self.of(scope) for scope in scopes)
-        return all(cap is None or micros <= cap for cap in caps)
+        return all(cap is None or micros <= cap for cap in self.limits(scopes).values())
 
 
 def scopes_of(workflow: str, source: str) -> tuple[str, ...]:
@@ -134,22 +137,59 @@ class Reservation:
     charge: Charge = NO_CHARGE
 
 
-def fit(needs: Sequence[tuple[Sequence[str], int]], free: Mapping[str, int | None]) -> list[str | None]:
-    """For each (scopes, micros) in order: None when it finds room in all its scopes, else one without.
+#: What is wanted of each scope.
+Need = Mapping[str, int]
+
+
+def fit(needs: Sequence[Need], free: Mapping[str, int | None]) -> list[str | None]:
+    """For each need in order: None when it finds room in all its scopes, else one without.
 
     What finds room takes it from those that come after it. `free` is the room by scope, None without end.
     """
-    left = dict(free)
+    left = {scope: room for scope, room in free.items() if room is not None}
     full = []
-    for scopes, micros in needs:
-        blocking = next((scope for scope in scopes if _lacks(left[scope], micros)), None)
+    for need in needs:
+        blocking = next((scope for scope in need if need[scope] > left.get(scope, need[scope])), None)
         full.append(blocking)
         if blocking is None:
-            for scope in scopes:
-                room = left[scope]
-                left[scope] = None if room is None else room - micros
+            left |= {scope: left[scope] - need[scope] for scope in need if scope in left}
     return full
 
 
-def _lacks(room: int | None, micros: int) -> bool:
-    return room is not None and micros > room
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What an endpoint takes in a minute; None: no limit."""
+
+    requests: int | None
+    tokens: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """One request, and `tokens` that it needs at most, out of an endpoint's minute."""
+
+    endpoint: str
+    tokens: int
+    limits: Limits
+
+    @property
+    def need(self) -> Need:
+        """By scope; what has no limit is not kept."""
+        requests, tokens = minute_scopes(self.endpoint)
+        wanted = ((requests, 1, self.limits.requests), (tokens, self.tokens, self.limits.tokens))
+        return {scope: amount for scope, amount, limit in wanted if limit is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Return:
+    """A call that drew `drawn` tokens out of `minute` has used `used`."""
+
+    endpoint: str
+    minute: str
+    drawn: int
+    used: int
+
+
+def minute_scopes(endpoint: str) -> tuple[str, str]:
+    """The scopes of an endpoint's requests and of its tokens."""
+    return f"requests:{endpoint}", f"tokens:{endpoint}"

@@ -10,7 +10,7 @@ from uuid import UUID
 from pydantic import Field
 
 from pipeline import Workflow
-from pipeline.assemble import Call, Prepared
+from pipeline.assemble import Call, Prepared, Ticket
 from pipeline.assess import Guard
 from pipeline.case import World
 from pipeline.catalogue import Entry
@@ -200,18 +200,19 @@ class FakeModel:
     async def refresh(self) -> None:
         return None
 
-    async def admit(self, endpoint: str) -> bool:
+    async def admit(self, prepared: Prepared) -> Ticket | None:
+        endpoint = prepared.call.endpoint
         if endpoint in self.probed:
             self.closed.add(endpoint)
-        return endpoint not in self.closed
+        return None if endpoint in self.closed else Ticket(endpoint)
 
     def rate(self, entry: Entry, instructions: str) -> Rate:
         return Rate(50, 10)
 
     def prepare(self, call: Call) -> Prepared:
-        return Prepared(call, Request(b"", ()), 100)
+        return Prepared(call, Request(b"", ()), 40, 100)
 
-    async def ask(self, prepared: Prepared) -> Attempt:
+    async def ask(self, prepared: Prepared, ticket: Ticket) -> Attempt:
         call = prepared.call
         self.calls.append(call)
         reply = self.replies.pop(0)

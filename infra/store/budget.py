@@ -5,7 +5,7 @@ each other in a ring.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,7 +17,7 @@ from infra import tables as t
 from infra.database import Database
 from infra.store.statements import NOW, held, insert
 from pipeline.claim import Claimed
-from pipeline.spend import Caps, Reservation, Room, fit, scopes_of
+from pipeline.spend import Caps, Draw, Need, Reservation, Return, Room, fit, minute_scopes, scopes_of
 from schemas.extraction import NO_CHARGE, Charge
 
 
@@ -28,6 +28,21 @@ class Settlement:
     scopes: tuple[str, ...]
     reserved: int
     reserved_at: datetime | None
+    charge: Charge
+
+    @property
+    def changes(self) -> list["_Change"]:
+        if self.reserved_at is None or not (self.reserved or self.charge.micros):
+            return []
+        window = day(self.reserved_at)
+        return [_Change(scope, window, self.reserved, self.charge) for scope in self.scopes]
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    scope: str
+    window: str
+    reserved: int
     charge: Charge
 
 
@@ -52,61 +67,83 @@ async def reserve(database: Database, claimed: Claimed, reservation: Reservation
             return Room.GRANTED
         charge = reservation.charge if row.step < reservation.step else NO_CHARGE
         await settle(connection, [Settlement(scopes, row.reserved, row.reserved_at, charge)])
-        (full,) = await take(connection, database, [(scopes, reservation.micros)], caps=caps, now=row.now)
+        need = dict.fromkeys(scopes, reservation.micros)
+        (full,) = await take(connection, database, [need], limits=caps.limits(scopes), window=day(row.now))
         kept = (0, None) if full else (reservation.micros, row.now)
         values = {"step": reservation.step, "reserved": kept[0], "reserved_at": kept[1]}
         await connection.execute(update(t.work).where(t.work.c.seq == row.seq).values(**values))
         return Room.FULL if full else Room.GRANTED
 
 
+async def draw(database: Database, draws: Sequence[Draw], returns: Sequence[Return]) -> list[str | None]:
+    """Requests and tokens out of the endpoints' minutes; None where one has no room."""
+    limits: dict[str, int | None] = {}
+    for one in draws:
+        requests, tokens = minute_scopes(one.endpoint)
+        limits |= {requests: one.limits.requests, tokens: one.limits.tokens}
+    async with database.write() as connection:
+        now = (await connection.execute(select(NOW))).scalar_one()
+        minute = now.isoformat(timespec="minutes")
+        back = [
+            _Change(minute_scopes(one.endpoint)[1], one.minute, one.drawn, Charge(one.used))
+            for one in returns
+            if one.minute == minute  # what is past limits nobody
+        ]
+        await _change(connection, back)
+        needs = [one.need for one in draws]
+        full = await take(connection, database, needs, limits=limits, window=minute)
+    return [None if blocking else minute for blocking in full]
+
+
 async def take(
     connection: AsyncConnection,
     database: Database,
-    needs: Sequence[tuple[tuple[str, ...], int]],
+    needs: Sequence[Need],
     *,
-    caps: Caps,
-    now: datetime,
+    limits: Mapping[str, int | None],
+    window: str,
 ) -> list[str | None]:
-    """Reserve for each (scopes, micros) that finds room, in order; None for it, else a scope without room."""
-    scopes = sorted({scope for wanted, micros in needs if micros for scope in wanted})
+    """Reserve for each need that finds room, in order; None for it, else a scope without room."""
+    scopes = sorted({scope for need in needs for scope, amount in need.items() if amount})
     if not scopes:
         return [None] * len(needs)
-    spent = await _locked(connection, database, scopes, window=day(now), caps=caps)
-    limits = {scope: caps.of(scope) for scope in scopes}
-    free = {scope: None if (cap := limits[scope]) is None else cap - spent[scope] for scope in scopes}
-    full = fit([(wanted if micros else (), micros) for wanted, micros in needs], free)
+    spent = await _locked(connection, database, scopes, window=window)
+    free = {scope: None if (limit := limits[scope]) is None else limit - spent[scope] for scope in scopes}
+    full = fit(needs, free)
     reserved: dict[str, int] = defaultdict(int)
-    for (wanted, micros), blocking in zip(needs, full, strict=True):
-        for scope in wanted if blocking is None and micros else ():
-            reserved[scope] += micros
+    for need, blocking in zip(needs, full, strict=True):
+        for scope, amount in need.items():
+            reserved[scope] += 0 if blocking else amount
     changed = [
-        {"the_scope": scope, "the_limit": limits[scope], "more": reserved[scope], "refused": scope in full}
+        {"the_scope": scope, "the_window": window, "the_limit": limits[scope]}
+        | {"more": reserved[scope], "refused": scope in full}
         for scope in scopes
     ]
-    await connection.execute(_RESERVE.where(t.budget_window.c.window == day(now)), changed)
+    await connection.execute(_RESERVE, changed)
     return full
 
 
 async def settle(connection: AsyncConnection, settlements: Iterable[Settlement]) -> None:
     """Put charges in the place of reservations."""
+    await _change(connection, [change for one in settlements for change in one.changes])
+
+
+async def _change(connection: AsyncConnection, changes: Sequence[_Change]) -> None:
     sums: dict[tuple[str, str], tuple[int, Charge]] = {}
-    for one in settlements:
-        if one.reserved_at is None or not (one.reserved or one.charge.micros):
-            continue
-        for scope in one.scopes:
-            reserved, charge = sums.get((scope, day(one.reserved_at)), (0, NO_CHARGE))
-            sums[scope, day(one.reserved_at)] = (reserved + one.reserved, charge + one.charge)
-    if sums:
-        rows = [
-            {"the_scope": scope, "the_window": window, "less": reserved}
-            | {"micros": charge.micros, "doubtful": charge.unknown}
-            for (scope, window), (reserved, charge) in sorted(sums.items())
-        ]
+    for one in changes:
+        reserved, charge = sums.get((one.scope, one.window), (0, NO_CHARGE))
+        sums[one.scope, one.window] = (reserved + one.reserved, charge + one.charge)
+    rows = [
+        {"the_scope": scope, "the_window": window, "less": reserved}
+        | {"micros": charge.micros, "doubtful": charge.unknown}
+        for (scope, window), (reserved, charge) in sorted(sums.items())
+    ]
+    if rows:
         await connection.execute(_SETTLE, rows)
 
 
 async def _locked(
-    connection: AsyncConnection, database: Database, scopes: Sequence[str], *, window: str, caps: Caps
+    connection: AsyncConnection, database: Database, scopes: Sequence[str], *, window: str
 ) -> dict[str, int]:
     """What is spent or reserved, by scope; the rows are made where they do not exist, and locked."""
     w = t.budget_window
@@ -128,23 +165,18 @@ async def _locked(
     return {row.scope: int(row.spent) for row in await connection.execute(query)}
 
 
-_RESERVE = (
-    update(t.budget_window)
-    .where(t.budget_window.c.scope == bindparam("the_scope"))
-    .values(
-        limit=bindparam("the_limit"),
-        reserved=t.budget_window.c.reserved + bindparam("more"),
-        refused_at=case((bindparam("refused", type_=Boolean), NOW), else_=t.budget_window.c.refused_at),
-    )
+def _update() -> Any:
+    w = t.budget_window
+    return update(w).where(w.c.scope == bindparam("the_scope"), w.c.window == bindparam("the_window"))
+
+
+_RESERVE = _update().values(
+    limit=bindparam("the_limit"),
+    reserved=t.budget_window.c.reserved + bindparam("more"),
+    refused_at=case((bindparam("refused", type_=Boolean), NOW), else_=t.budget_window.c.refused_at),
 )
-_SETTLE = (
-    update(t.budget_window)
-    .where(
-        t.budget_window.c.scope == bindparam("the_scope"), t.budget_window.c.window == bindparam("the_window")
-    )
-    .values(
-        reserved=t.budget_window.c.reserved - bindparam("less"),
-        settled=t.budget_window.c.settled + bindparam("micros"),
-        unknown=t.budget_window.c.unknown + bindparam("doubtful"),
-    )
+_SETTLE = _update().values(
+    reserved=t.budget_window.c.reserved - bindparam("less"),
+    settled=t.budget_window.c.settled + bindparam("micros"),
+    unknown=t.budget_window.c.unknown + bindparam("doubtful"),
 )

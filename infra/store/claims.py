@@ -105,8 +105,9 @@ async def _claimed(
     rows = [row for row in rows if row.event_id in events]
     attempts = await _attempts(connection, database, rows, events)
     reserved = {row.event_id: _reserved(row, events, attempts, terms) for row in rows}
-    needs = [(_scopes(row, events), reserved[row.event_id] or 0) for row in rows]
-    full = await budget.take(connection, database, needs, caps=terms.caps, now=now)
+    needs = [dict.fromkeys(_scopes(row, events), reserved[row.event_id] or 0) for row in rows]
+    limits = terms.caps.limits(scope for need in needs for scope in need)
+    full = await budget.take(connection, database, needs, limits=limits, window=budget.day(now))
     await _put_off(connection, [row.seq for row, blocking in zip(rows, full, strict=True) if blocking])
     kept = [row for row, blocking in zip(rows, full, strict=True) if not blocking]
     token = uuid4()

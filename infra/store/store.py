@@ -13,7 +13,7 @@ from infra.store import accept, budget, claims, commit, due, endpoints, journal,
 from pipeline.breaker import Breaker
 from pipeline.claim import Claimed, Release
 from pipeline.ports import Admission, Placed, Written
-from pipeline.spend import FREE, UNCAPPED, Caps, Rate, Reservation, Room
+from pipeline.spend import FREE, UNCAPPED, Caps, Draw, Rate, Reservation, Return, Room
 from schemas.changeset import Changeset, OutboxMessage, Scribe
 from schemas.event import Received
 from schemas.extraction import Attempt
@@ -55,6 +55,9 @@ class SqlStore:
 
     async def reserve(self, claimed: Claimed, reservation: Reservation) -> Room:
         return await whole(budget.reserve(self.database, claimed, reservation, caps=self.caps))
+
+    async def draw(self, draws: Sequence[Draw], returns: Sequence[Return]) -> list[str | None]:
+        return await whole(budget.draw(self.database, draws, returns))
 
     async def renew(self, claimed: Sequence[Claimed]) -> set[UUID]:
         return await whole(lease.renew(self.database, claimed, lease_seconds=self.lease_seconds))

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -15,7 +16,7 @@ from infra.database import Database
 from infra.store import SqlStore
 from pipeline.claim import Claimed, Release
 from pipeline.ports import Written
-from pipeline.spend import Caps, Rate, Reservation, Room
+from pipeline.spend import Caps, Draw, Limits, Rate, Reservation, Return, Room
 from schemas.extraction import Charge
 from tests.builders import NOW
 from tests.contract.scenes import LANE, expire_leases, note, notes, oversized, rows, succeeded, tried
@@ -251,3 +252,35 @@ async def test_a_hundred_slots_never_exceed_a_cap(store: SqlStore, seed: int) ->
     reserved, settled, unknown = (await windows(store.database))["total"]
     assert cap - 40_000 < reserved + settled <= cap, "and it is used up"
     assert unknown > 0, "calls were lost"
+
+
+# --- the minutes of endpoints ---
+
+
+def draw(tokens: int, requests: int | None = 3, limit: int | None = 100) -> Draw:
+    return Draw("m@here", tokens, Limits(requests, limit))
+
+
+async def test_a_minute_gives_its_requests_and_tokens_once(store: SqlStore) -> None:
+    first = await store.draw([draw(40), draw(70), draw(60), draw(0), draw(0)], [])
+
+    (minute,) = {one for one in first if one}
+    assert first == [minute, None, minute, minute, None]
+    assert await windows(store.database) == {"requests:m@here": (3, 0, 0), "tokens:m@here": (100, 0, 0)}
+
+
+async def test_tokens_that_were_not_used_can_be_drawn_again(store: SqlStore) -> None:
+    (minute,) = await store.draw([draw(90, requests=None)], [])
+    assert minute is not None
+
+    back = [Return("m@here", minute, 90, 20), Return("m@here", "2024-01-01T00:00+00:00", 90, 0)]
+
+    assert await store.draw([draw(80, requests=None), draw(1, requests=None)], back) == [minute, None]
+    assert await windows(store.database) == {"tokens:m@here": (80, 20, 0)}
+
+
+async def test_many_processes_draw_no_more_than_there_is(store: SqlStore) -> None:
+    drawn = await asyncio.gather(*(store.draw([draw(1, requests=30, limit=None)] * 5, []) for _ in range(20)))
+
+    by_minute = Counter(minute for batch in drawn for minute in batch if minute)
+    assert set(by_minute.values()) == {30}

@@ -15,7 +15,7 @@ from aiohttp import web
 
 from infra.settings import ModelSettings
 from infra.simulator.faults import FAULTS
-from pipeline.assemble import Call, assemble
+from pipeline.assemble import Call, Ticket, assemble
 from pipeline.breaker import MAX_FAILURES
 from pipeline.catalogue import Entry
 from pipeline.extract import Ask
@@ -59,7 +59,7 @@ def call(
 
 
 async def ask(model: Model, call: Call) -> Attempt:
-    return await model.ask(model.prepare(call))
+    return await model.ask(model.prepare(call), Ticket(call.endpoint))
 
 
 async def asked(settings: ModelSettings, **changes: Any) -> Attempt:
@@ -388,7 +388,7 @@ async def test_an_event_cannot_make_the_server_answer_for_another_version(simula
 
 
 async def refused(made: Client) -> bool:
-    return not await made.model.admit(made.endpoint)
+    return await made.model.admit(made.model.prepare(call(made.endpoint))) is None
 
 
 async def test_five_failures_close_the_way_to_an_endpoint_and_nobody_calls_it(simulator: Recorder) -> None:

@@ -10,7 +10,7 @@ from consumers.drain import Drains
 from infra.metrics import Metrics
 from infra.settings import WorkerSettings
 from infra.store import SqlStore
-from pipeline.assemble import Prepared
+from pipeline.assemble import Prepared, Ticket
 from pipeline.catalogue import Catalogue
 from pipeline.claim import Claimed, Release
 from pipeline.spend import Rate
@@ -24,7 +24,7 @@ class Hanging(FakeModel):
     def room(self, alias: str) -> int:
         return 1
 
-    async def ask(self, prepared: Prepared) -> Attempt:
+    async def ask(self, prepared: Prepared, ticket: Ticket) -> Attempt:
         try:
             await asyncio.Event().wait()
         except asyncio.CancelledError:

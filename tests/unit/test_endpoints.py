@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -12,9 +13,11 @@ from hypothesis import strategies as st
 
 from infra.endpoints import Endpoints, Unshared, name_of
 from infra.settings import EndpointSettings, ModelSettings
+from pipeline.assemble import Ticket
 from pipeline.breaker import MAX_FAILURES, MIN_PAUSE, PROBE, Breaker
 from pipeline.errors import StoreUnavailable
 from pipeline.extract import Rung
+from pipeline.spend import Draw, Return
 from tests.builders import NOW
 
 SECOND = timedelta(seconds=1)
@@ -51,11 +54,12 @@ class World:
 
 async def call(endpoints: Endpoints, name: str, failure: str | None) -> bool:
     """One call from beginning to end; False when it was not admitted."""
-    if not await endpoints.admit(name):
+    ticket = await endpoints.admit(name)
+    if ticket is None:
         return False
-    with endpoints.busy(name) as probe:
+    with endpoints.busy(name):
         await asyncio.sleep(0)
-    await endpoints.ended(name, failure, probe=probe)
+    await endpoints.ended(ticket, failure)
     return True
 
 
@@ -170,7 +174,7 @@ async def test_of_many_that_want_to_one_probes() -> None:
 
     admitted = await asyncio.gather(*(process.admit(SMALL) for process in [first, second] * 10))
 
-    assert sum(admitted) == 1
+    assert sum(ticket is not None for ticket in admitted) == 1
 
 
 async def test_a_probe_that_answers_opens_the_endpoint_to_all() -> None:
@@ -203,16 +207,17 @@ async def test_a_probe_that_fails_makes_the_pause_longer() -> None:
 async def test_calls_from_before_it_opened_are_not_taken_for_the_probe() -> None:
     world = World()
     endpoints = world.process()
-    with endpoints.busy(SMALL) as was_probe:
-        await break_down(endpoints, SMALL)
-        world.clock.now += MIN_PAUSE
-        assert await endpoints.admit(SMALL)
-        with endpoints.busy(SMALL) as is_probe:
-            before = await world.rows.breakers()
-            await endpoints.ended(SMALL, "model_timeout", probe=was_probe)
+    early = await endpoints.admit(SMALL)
+    await break_down(endpoints, SMALL)
+    world.clock.now += MIN_PAUSE
+    probe = await endpoints.admit(SMALL)
+    before = await world.rows.breakers()
 
-            assert (was_probe, is_probe) == (False, True)
-            assert await world.rows.breakers() == before
+    assert early is not None
+    await endpoints.ended(early, "model_timeout")
+
+    assert (early, probe) == (Ticket(SMALL), Ticket(SMALL, probe=True))
+    assert await world.rows.breakers() == before
 
 
 async def test_a_probe_that_is_lost_is_made_again() -> None:
@@ -232,8 +237,7 @@ async def test_the_opening_is_told_once() -> None:
     endpoints = world.process()
 
     async def failing() -> None:
-        with endpoints.busy(SMALL) as probe:
-            await endpoints.ended(SMALL, "model_misconfigured", probe=probe)
+        await endpoints.ended(Ticket(SMALL), "model_misconfigured")
 
     await asyncio.gather(*(failing() for _ in range(20)))
 
@@ -281,3 +285,68 @@ async def test_without_the_database_nobody_probes_and_no_event_pays_for_it() -> 
     rows.is_away = False
     world.clock.now += MIN_PAUSE
     assert await endpoints.admit(SMALL)
+
+
+# --- the minute ---
+
+
+@dataclass
+class Minute(Unshared):
+    """Rows that say what the test wants, and keep what they are asked."""
+
+    left: int = 2
+    asked: list[tuple[int, tuple[Return, ...]]] = field(default_factory=list)
+
+    async def draw(self, draws: Sequence[Draw], returns: Sequence[Return]) -> list[str | None]:
+        self.asked += [(one.tokens, tuple(returns)) for one in draws]
+        self.left -= len(draws)
+        return ["12:00" if self.left >= number else None for number in reversed(range(len(draws)))]
+
+
+LIMITED = EndpointSettings(
+    base_url="https://small.example/v1", model="m", requests_per_minute=2, tokens_per_minute=500
+)
+
+
+def limited() -> World:
+    return World({"fast": ModelSettings(endpoints=(LIMITED,))}, rows=Minute())
+
+
+async def test_a_minute_that_is_used_up_closes_the_endpoint_until_the_next() -> None:
+    world = limited()
+    endpoints = world.process()
+
+    tickets = [await endpoints.admit(SMALL, 100) for _ in range(3)]
+
+    assert tickets == [Ticket(SMALL, minute="12:00", tokens=100)] * 2 + [None]
+    assert endpoints.room("fast") is None
+    assert endpoints.rungs(["fast"]) == (Rung("fast", (), "minute_full"),)
+    world.clock.now += timedelta(minutes=1)
+    assert endpoints.room("fast") == LIMITED.slots
+
+
+async def test_what_a_call_did_not_need_is_given_back_with_the_next_draw() -> None:
+    world = limited()
+    endpoints = world.process()
+
+    ticket = await endpoints.admit(SMALL, 100)
+    assert ticket is not None
+    await endpoints.ended(ticket, None, tokens=30)
+    await endpoints.admit(SMALL, 10_000)
+
+    assert isinstance(world.rows, Minute)
+    assert world.rows.asked == [(100, ()), (500, (Return(SMALL, "12:00", 100, 30),))]
+
+
+async def test_without_the_database_no_limited_endpoint_is_called() -> None:
+    class Away(Minute):
+        async def draw(self, draws: Sequence[Draw], returns: Sequence[Return]) -> list[str | None]:
+            raise StoreUnavailable()
+
+    world = World({"fast": ModelSettings(endpoints=(LIMITED,))}, rows=Away())
+    endpoints = world.process()
+
+    assert await endpoints.admit(SMALL, 1) is None
+    assert listed(endpoints) == ()
+    world.clock.now += timedelta(seconds=5)
+    assert listed(endpoints) == (SMALL,)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import pytest
 
-from pipeline.assemble import Prepared
+from pipeline.assemble import Prepared, Ticket
 from pipeline.claim import Claimed, Release
 from pipeline.endings import Fault, after_fault
 from pipeline.errors import (
@@ -518,7 +518,7 @@ async def test_a_call_that_no_cap_allows_is_left_to_a_person() -> None:
 
 
 class Broken(FakeModel):
-    async def ask(self, prepared: Prepared) -> Attempt:
+    async def ask(self, prepared: Prepared, ticket: Ticket) -> Attempt:
         raise ValueError("a bug")
 
 
