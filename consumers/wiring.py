@@ -18,6 +18,7 @@ from consumers.api.context import ApiContext
 from consumers.door import Door
 from infra import database, schema, sentry
 from infra.bell import Bell
+from infra.cache import StoredCache
 from infra.database import Database
 from infra.endpoints import Endpoints
 from infra.journal import BatchedJournal
@@ -30,6 +31,7 @@ from pipeline import errors
 from pipeline.assemble import Call
 from pipeline.assess import Guard
 from pipeline.breaker import Breaker
+from pipeline.cache import Parameters
 from pipeline.catalogue import Catalogue, Entry
 from pipeline.errors import BreakerOpen
 from pipeline.extract import Rung
@@ -157,6 +159,7 @@ def world(deployment: Deployment, model: Model) -> World:
         clock=clock,
         jitter=random.random,
         guard=Guard(deployment.secret, own_secrets(deployment.settings)),
+        cache=StoredCache(deployment.store, hit=deployment.metrics.cache_hit),
     )
 
 
@@ -188,6 +191,9 @@ class Observed:
 
     async def admit(self, endpoint: str) -> bool:
         return await self.model.admit(endpoint)
+
+    def parameters(self, endpoint: str) -> Parameters:
+        return self.model.parameters(endpoint)
 
     async def ask(self, call: Call) -> Attempt:
         attempt = await self.model.ask(call)

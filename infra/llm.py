@@ -27,6 +27,7 @@ from infra.requests import Requests, max_output_tokens
 from infra.settings import EndpointSettings
 from pipeline import errors
 from pipeline.assemble import Call
+from pipeline.cache import Parameters
 from pipeline.catalogue import Entry
 from pipeline.extract import Rung
 from pipeline.spend import cost_micros, worst_case_micros
@@ -82,6 +83,11 @@ class OpenAIModel:
     async def admit(self, endpoint: str) -> bool:
         """May this endpoint be called now? An open breaker lets one probe through."""
         return await self.endpoints.admit(endpoint)
+
+    def parameters(self, endpoint: str) -> Parameters:
+        """What shapes an answer there."""
+        settings = self.endpoints.settings[endpoint]
+        return Parameters(settings.model, max_output_tokens(settings, larger=False))
 
     async def ask(self, call: Call) -> Attempt:
         """Make one call, within its deadline; never raises for a failed one.

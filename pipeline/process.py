@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+from pipeline import cache
 from pipeline.assemble import assemble
 from pipeline.assess import Assessment, Guard, assess
 from pipeline.catalogue import Entry
@@ -12,13 +13,13 @@ from pipeline.claim import Claimed, Release
 from pipeline.decide import decide
 from pipeline.errors import Crashed, Faulty, InvalidEvent, Leaked, Suspicious
 from pipeline.extract import Answered, Ask, GiveUp, Wait, next_step
-from pipeline.ports import Journal, Model
+from pipeline.ports import Cache, Journal, Model
 from pipeline.receive import stored
 from pipeline.record import decided, given_up, refused
 from pipeline.retry import MAX_CRASHES, MAX_FAULTS, backoff
 from pipeline.screen import screen
 from schemas.changeset import Changeset, Scribe
-from schemas.decision import Route, review
+from schemas.decision import Outcome, Route, review
 from schemas.event import Event
 from schemas.extraction import Answer, Attempt
 
@@ -33,6 +34,7 @@ class World:
     clock: Callable[[], datetime]
     jitter: Callable[[], float]
     guard: Guard
+    cache: Cache = cache.UNCACHED
 
 
 async def process(claimed: Claimed, entry: Entry, world: World) -> Changeset | Release:
@@ -44,18 +46,24 @@ async def process(claimed: Claimed, entry: Entry, world: World) -> Changeset | R
         rungs = world.model.rungs(entry.workflow.models)
         match next_step(work.history(world), rungs, made=work.made, jitter=world.jitter()):
             case Ask() as ask:
-                await _ask(work, ask, world)
+                if not await _recalled(work, ask, world):
+                    await _ask(work, ask, world)
             case Answered(attempt):
-                return _decided(work, attempt, world)
+                end = _decided(work, attempt, world)
+                await _remember(work, attempt, end, world)
+                return end
             case Wait(delay, reason):
                 return Release(claimed, delay, reason)
-            case GiveUp() as end:
-                return _given_up(work, end, world)
+            case GiveUp() as last:
+                return _given_up(work, last, world)
 
 
 @dataclass
 class Case:
-    """One event while it is worked on: its attempts, and what each answer among them is worth."""
+    """One event while it is worked on: its attempts, and what each answer among them is worth.
+
+    `key` is the cache's for the last ask, None unless that was the first one.
+    """
 
     claimed: Claimed
     entry: Entry
@@ -65,6 +73,7 @@ class Case:
     attempts: list[Attempt]
     made: int = 0
     judged: dict[UUID, Assessment] = field(default_factory=dict)
+    key: bytes | None = None
 
     def history(self, world: World) -> list[Attempt]:
         """The attempts as the ladder sees them.
@@ -106,6 +115,40 @@ def _opened(claimed: Claimed, entry: Entry, world: World) -> Case | Changeset:
     if screening.refused:
         return refused(claimed, entry, screening.refused, now=world.clock(), scribe=world.scribe)
     return Case(claimed, entry, event, text, screening.flags, list(claimed.attempts))
+
+
+async def _recalled(case: Case, ask: Ask, world: World) -> bool:
+    """Answer the first ask of a version from the cache, if that knows the answer.
+
+    A person who replays an event wants a fresh answer; it takes the place of the one that is kept. Two
+    events with one text that are in flight together both call.
+    """
+    workflow, case.key = case.entry.workflow, None
+    if workflow.cache is None or case.history(world):
+        return False
+    asked, version = world.model.parameters(ask.endpoint), case.entry.version
+    case.key = cache.key(version, asked, case.text, release=world.scribe.release, secret=world.guard.key)
+    if case.claimed.revision > 1:
+        return False
+    original = await world.cache.find(case.key, workflow=workflow.name)
+    if original is None:
+        return False
+    step, now = len(case.attempts), world.clock()
+    attempt = cache.hit(original, case.claimed, case.entry, ask, asked, step=step, now=now)
+    await world.journal.journal(attempt, case.claimed.event)
+    case.attempts.append(attempt)
+    case.made += 1
+    return True
+
+
+async def _remember(case: Case, attempt: Attempt, end: Changeset, world: World) -> None:
+    """Keep what a call gave on the first ask, once the policy accepts it. Not the cache's own answers:
+    they end when their time is over, however often they are found."""
+    key, workflow = case.key, case.entry.workflow
+    if key is None or workflow.cache is None or attempt.original_id is not None:
+        return
+    if end.result.outcome is Outcome.SUCCEEDED:
+        await world.cache.put(key, attempt, workflow=workflow.name, ttl=workflow.cache)
 
 
 async def _ask(case: Case, ask: Ask, world: World) -> None:

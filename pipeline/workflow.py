@@ -5,7 +5,7 @@ import re
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Generic, Literal, NoReturn, TypeVar
 
 from pipeline.bounds import unbounded
@@ -24,6 +24,8 @@ _NAME = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 _TOPIC = re.compile(r"[a-zA-Z0-9._-]{1,240}")
 #: A prompt of more lines than this belongs in a file beside the workflow.
 MAX_PROMPT_LINES = 10
+#: An answer that is older than this is not worth what it saves.
+MAX_CACHE = timedelta(days=90)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,8 @@ class Workflow(Generic[E, X]):
     complaint or None: a failed one is fed to the one re-ask, then to review. A text of more than
     `max_tokens` is refused; one that looks as if it spoke to the model goes to review, or its signs
     are only noted in the audit trail. `ordered` works on
-    events of one key one at a time.
+    events of one key one at a time. `cache` keeps answers that the policy accepted for this long: an
+    event with the same text takes the answer from there, checked and decided anew, without a call.
     Raises InvalidWorkflowError, which names the file, the field and the cure.
     """
 
@@ -59,6 +62,7 @@ class Workflow(Generic[E, X]):
     max_tokens: int = 32_000
     suspicious: Literal["review", "note"] = "review"
     ordered: bool = False
+    cache: timedelta | None = None
 
     @property
     def dead_topic(self) -> str:
@@ -76,6 +80,7 @@ class Workflow(Generic[E, X]):
         self._check_schemas()
         self._check_prompt()
         self._check_policy()
+        self._check_cache()
 
     def _refuse(self, field: str, problem: str, cure: str) -> NoReturn:
         raise InvalidWorkflowError(self.file, field, problem, cure)
@@ -143,6 +148,13 @@ class Workflow(Generic[E, X]):
                     f"is declared as {_name(hints[name])}",
                     f"Declare it as {_name(wanted)}.",
                 )
+
+    def _check_cache(self) -> None:
+        if self.cache is None:
+            return
+        if not (isinstance(self.cache, timedelta) and timedelta(0) < self.cache <= MAX_CACHE):
+            cure = f"Write cache=timedelta(days=7), at most {MAX_CACHE.days} days, or leave it out."
+            self._refuse("cache", f"{self.cache!r} is no time to keep answers", cure)
 
 
 def _name(hint: Any) -> str:

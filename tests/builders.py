@@ -12,9 +12,11 @@ from pydantic import Field
 from pipeline import Workflow
 from pipeline.assemble import Call
 from pipeline.assess import Guard
+from pipeline.cache import UNCACHED, Parameters
 from pipeline.catalogue import Entry
 from pipeline.claim import Claimed
 from pipeline.extract import Rung
+from pipeline.ports import Cache
 from pipeline.process import World
 from pipeline.receive import Stamp, canonical
 from pipeline.workflow import AnyWorkflow
@@ -202,6 +204,9 @@ class FakeModel:
             self.closed.add(endpoint)
         return endpoint not in self.closed
 
+    def parameters(self, endpoint: str) -> Parameters:
+        return Parameters(endpoint.partition("@")[0], 2_000)
+
     async def ask(self, call: Call) -> Attempt:
         self.calls.append(call)
         reply = self.replies.pop(0)
@@ -230,8 +235,16 @@ class FakeJournal:
         self.attempts.append(attempt)
 
 
-def world(model: FakeModel, journal: FakeJournal | None = None) -> World:
-    return World(model, journal or FakeJournal(), SCRIBE, clock=lambda: NOW, jitter=lambda: 0.5, guard=GUARD)
+def world(model: FakeModel, journal: FakeJournal | None = None, *, cache: Cache = UNCACHED) -> World:
+    return World(
+        model,
+        journal or FakeJournal(),
+        SCRIBE,
+        clock=lambda: NOW,
+        jitter=lambda: 0.5,
+        guard=GUARD,
+        cache=cache,
+    )
 
 
 def answer_of(value: X, attempts: Sequence[Attempt] = ()) -> Answer[X]:
