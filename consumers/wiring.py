@@ -18,6 +18,7 @@ from consumers.api.context import ApiContext
 from consumers.door import Door
 from infra import database, schema, sentry
 from infra.bell import Bell
+from infra.cache import StoredCache
 from infra.database import Database
 from infra.endpoints import Endpoints
 from infra.journal import BatchedJournal
@@ -31,6 +32,7 @@ from pipeline import errors
 from pipeline.assemble import Call, Prepared, Ticket
 from pipeline.assess import Guard
 from pipeline.breaker import Breaker
+from pipeline.cache import Parameters
 from pipeline.case import World
 from pipeline.catalogue import Catalogue, Entry
 from pipeline.errors import BreakerOpen
@@ -161,6 +163,7 @@ def world(deployment: Deployment, model: Model) -> World:
         clock=clock,
         jitter=random.random,
         guard=Guard(deployment.secret, own_secrets(deployment.settings)),
+        cache=StoredCache(deployment.store, hit=deployment.metrics.cache_hit),
     )
 
 
@@ -192,6 +195,9 @@ class Observed:
 
     async def admit(self, prepared: Prepared) -> Ticket | None:
         return await self.model.admit(prepared)
+
+    def parameters(self, endpoint: str) -> Parameters:
+        return self.model.parameters(endpoint)
 
     def prepare(self, call: Call) -> Prepared:
         return self.model.prepare(call)

@@ -27,6 +27,7 @@ from infra.requests import Requests, max_output_tokens
 from infra.settings import EndpointSettings
 from pipeline import errors
 from pipeline.assemble import Call, Prepared, Ticket
+from pipeline.cache import Parameters
 from pipeline.catalogue import Entry
 from pipeline.extract import Rung
 from pipeline.spend import Rate, cost_micros, dearest, worst_case_micros
@@ -82,6 +83,11 @@ class OpenAIModel:
     async def admit(self, prepared: Prepared) -> Ticket | None:
         """Leave to call now: a full minute gives none, an open breaker gives it to one probe."""
         return await self.endpoints.admit(prepared.call.endpoint, prepared.worst_case_tokens)
+
+    def parameters(self, endpoint: str) -> Parameters:
+        """What shapes an answer there."""
+        settings = self.endpoints.settings[endpoint]
+        return Parameters(settings.model, max_output_tokens(settings, larger=False))
 
     def rate(self, entry: Entry, instructions: str) -> Rate:
         """What the first call for an event costs at most, at the dearest of the first model's endpoints."""

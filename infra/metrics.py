@@ -35,6 +35,7 @@ MetricName = Literal[
     "penstock_attempts_total",  # calls of models, by alias and failure reason ("" for a valid answer)
     "penstock_attempt_seconds",  # how long they took, by alias
     "penstock_tokens_total",  # by alias and direction: input, cached_input (not in input), output
+    "penstock_cache_hits_total",  # answers taken from the cache instead of a call, by workflow
     "penstock_slots_in_flight",  # events that this process works on
     "penstock_commits_total",  # changesets, by fate: committed, fenced, buried
     "penstock_bells_total",  # doorbells over Redis, by result: rung, failed
@@ -54,6 +55,7 @@ class Metrics:
         self._attempts = self._counter("penstock_attempts_total", "Calls of models.", "alias", "failure")
         self._seconds = self._histogram("penstock_attempt_seconds", "Duration of model calls.", "alias")
         self._tokens = self._counter("penstock_tokens_total", "Tokens of models.", "alias", "direction")
+        self._hits = self._counter("penstock_cache_hits_total", "Answers from the cache.", "workflow")
         self._slots = self._gauge("penstock_slots_in_flight", "Events that this process works on.")
         self._commits = self._counter("penstock_commits_total", "Changesets written.", "fate")
         self._bells = self._counter("penstock_bells_total", "Doorbells over Redis.", "result")
@@ -78,6 +80,10 @@ class Metrics:
             ("output", max(0, usage.output_tokens)),
         ):
             self._tokens.labels(attempt.alias, direction).inc(tokens)
+
+    def cache_hit(self, workflow: str) -> None:
+        """One answer from the cache."""
+        self._hits.labels(workflow).inc()
 
     def slots_in_use(self, count: int) -> None:
         self._slots.set(count)

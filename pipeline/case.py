@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from pipeline.assess import Assessment, Guard, assess
+from pipeline.cache import UNCACHED
 from pipeline.catalogue import Entry
 from pipeline.claim import Claimed
-from pipeline.ports import Journal, Ledger, Model
+from pipeline.ports import Cache, Journal, Ledger, Model
 from pipeline.tab import Tab
 from schemas.changeset import Scribe
 from schemas.event import Event
@@ -26,11 +27,15 @@ class World:
     clock: Callable[[], datetime]
     jitter: Callable[[], float]
     guard: Guard
+    cache: Cache = UNCACHED
 
 
 @dataclass
 class Case:
-    """One event while it is worked on: its attempts, and what each answer among them is worth."""
+    """One event while it is worked on: its attempts, and what each answer among them is worth.
+
+    `key` is the cache's for the last ask, None unless that was the first one.
+    """
 
     claimed: Claimed
     entry: Entry
@@ -39,6 +44,7 @@ class Case:
     flags: tuple[str, ...]
     tab: Tab
     judged: dict[UUID, Assessment] = field(default_factory=dict)
+    key: bytes | None = None
 
     def history(self, world: World) -> list[Attempt]:
         """The attempts as the ladder sees them.

@@ -2,11 +2,13 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import Enum
 from typing import Protocol
 from uuid import UUID
 
 from pipeline.assemble import Call, Prepared, Ticket
+from pipeline.cache import Original, Parameters
 from pipeline.catalogue import Entry
 from pipeline.claim import Claimed, Release
 from pipeline.extract import Rung
@@ -60,6 +62,10 @@ class Model(Protocol):
         """Leave to call now; None when its minute is used up, or somebody else probes its endpoint."""
         ...
 
+    def parameters(self, endpoint: str) -> Parameters:
+        """What shapes an answer there."""
+        ...
+
     def prepare(self, call: Call) -> Prepared:
         """The bytes of a call, and the worst that it can cost."""
         ...
@@ -87,6 +93,16 @@ class Journal(Protocol):
     """Where attempts are kept. Returns when the attempt is durable."""
 
     async def journal(self, attempt: Attempt, event: Received) -> None: ...
+
+
+class Cache(Protocol):
+    """Accepted answers to first calls, by `pipeline.cache.key`. What is lost costs a call at most."""
+
+    async def find(self, key: bytes, *, workflow: str) -> Original | None: ...
+
+    async def put(self, key: bytes, attempt: Attempt, *, workflow: str, ttl: timedelta) -> None:
+        """Keep the answer of a journalled attempt, in place of an older one."""
+        ...
 
 
 class Store(Protocol):

@@ -11,6 +11,7 @@ from pipeline.claim import Claimed, Release
 from pipeline.endings import Fault, by_failure, by_person, by_policy, dead
 from pipeline.errors import BudgetExhausted, CallCancelled, Crashed, InvalidEvent, TooExpensive
 from pipeline.extract import Answered, Ask, Exhausted, GiveUp, Step, Wait, next_step
+from pipeline.recall import recalled, remember
 from pipeline.receive import stored
 from pipeline.record import refused
 from pipeline.retry import BUDGET_DELAY, MAX_CRASHES
@@ -39,10 +40,12 @@ async def _processed(claimed: Claimed, entry: Entry, tab: Tab, world: World) -> 
             case.history(world), rungs, made=tab.made, jitter=world.jitter(), left=case.time_left
         )
         if isinstance(step, Ask):
-            step = await _ask(case, step, world)
+            step = None if await recalled(case, step, world) else await _ask(case, step, world)
         match step:
             case Answered(attempt):
-                return by_policy(case, attempt, world)
+                end = by_policy(case, attempt, world)
+                await remember(case, attempt, end, world)
+                return end
             case Wait(delay, reason):
                 return Release(claimed, delay, reason)
             case GiveUp():

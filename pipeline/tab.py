@@ -62,6 +62,11 @@ class Tab:
         self.attempts.append(attempt)
         self.open_call = None
 
+    def recalled(self, attempt: Attempt) -> None:
+        """The cache had the answer, and it is journalled in the place of the call that was reserved."""
+        self.attempts.append(attempt)
+        self.covered = None
+
     def charge(self) -> Charge:
         """What is to be settled; a call that has not come back counts as its worst case."""
         made = charge_of(self.attempts[self.settled :])

@@ -145,4 +145,5 @@ def _attempt(attempt: Attempt, event: Received) -> dict[str, Any]:
         "cached_tokens": attempt.usage.cached_tokens,
         "output_tokens": attempt.usage.output_tokens,
         "cost_micros": attempt.cost_micros,
+        "original_id": str(attempt.original_id) if attempt.original_id else None,
     }

@@ -30,6 +30,8 @@ MAX_PROMPT_LINES = 10
 MAX_DEADLINE = timedelta(hours=1)
 
 OnFailure = Literal["review", "dead", "degraded"]
+#: An answer that is older than this is not worth what it saves.
+MAX_CACHE = timedelta(days=90)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +49,13 @@ class Workflow(Generic[E, X]):
     strong, which settings map to endpoints; `checks` take (event, value, received at) and return a
     complaint or None: a failed one is fed to the one re-ask, then to review. A text of more than
     `max_tokens` is refused; one that looks as if it spoke to the model goes to review, or its signs
-    are only noted in the audit trail. `ordered` works on
-    events of one key one at a time. All calls for an event may take `deadline` together; waiting does
-    not count. When no model has an answer that is good enough, `on_failure` says where the event goes: to a
-    person, to the dead topic, or on with what `fallback` makes of it by rules, marked as `degraded`; where
-    that is None or fails a check, to a person. A refusal, a leak and a check that fails again go to a
-    person in any case.
+    are only noted in the audit trail. `ordered` works on events of one key one at a time. All calls for an
+    event may take `deadline` together; waiting does not count. When no model has an answer that is good
+    enough, `on_failure` says where the event goes: to a person, to the dead topic, or on with what `fallback`
+    makes of it by rules, marked as `degraded`; where that is None or fails a check, to a person. A refusal, a
+    leak and a check that fails again go to a person in any case. `cache` keeps answers that the policy
+    accepted for this long: an event with the same text takes the answer from there, checked and decided anew,
+    without a call.
     Raises InvalidWorkflowError, which names the file, the field and the cure.
     """
 
@@ -72,6 +75,7 @@ class Workflow(Generic[E, X]):
     deadline: timedelta = timedelta(minutes=5)
     on_failure: OnFailure = "review"
     fallback: Callable[[E], X | None] | None = None
+    cache: timedelta | None = None
 
     @property
     def dead_topic(self) -> str:
@@ -90,6 +94,7 @@ class Workflow(Generic[E, X]):
         self._check_prompt()
         self._check_policy()
         self._check_on_failure()
+        self._check_cache()
 
     def _refuse(self, field: str, problem: str, cure: str) -> NoReturn:
         raise InvalidWorkflowError(self.file, field, problem, cure)
@@ -177,6 +182,13 @@ class Workflow(Generic[E, X]):
                     f"is declared as {_name(hints[name])}",
                     f"Declare it as {_name(wanted[0])}.",
                 )
+
+    def _check_cache(self) -> None:
+        if self.cache is None:
+            return
+        if not (isinstance(self.cache, timedelta) and timedelta(0) < self.cache <= MAX_CACHE):
+            cure = f"Write cache=timedelta(days=7), at most {MAX_CACHE.days} days, or leave it out."
+            self._refuse("cache", f"{self.cache!r} is no time to keep answers", cure)
 
 
 _COUNTS = {1: "one argument", 2: "two arguments"}

@@ -142,7 +142,7 @@ class Attempt:
     `complaints` says which fields were wrong, without their values; `cost_micros` is in millionths
     of the currency of the prices (None: no price is set). `larger` asked for more output than usual;
     `is_unknown` says that the provider did not tell what it charged, so that `cost_micros` is the
-    worst case.
+    worst case. `original_id` is the attempt whose answer the cache gave: no call was made for this one.
     """
 
     id: UUID
@@ -170,6 +170,7 @@ class Attempt:
     cost_micros: int | None = None
     larger: bool = False
     is_unknown: bool = False
+    original_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,12 @@ from pydantic import Field
 from pipeline import Workflow
 from pipeline.assemble import Call, Prepared, Ticket
 from pipeline.assess import Guard
+from pipeline.cache import UNCACHED, Parameters
 from pipeline.case import World
 from pipeline.catalogue import Entry
 from pipeline.claim import Claimed
 from pipeline.extract import Rung
+from pipeline.ports import Cache
 from pipeline.receive import Stamp, canonical
 from pipeline.spend import Rate, Reservation, Room
 from pipeline.workflow import AnyWorkflow
@@ -206,6 +208,9 @@ class FakeModel:
             self.closed.add(endpoint)
         return None if endpoint in self.closed else Ticket(endpoint)
 
+    def parameters(self, endpoint: str) -> Parameters:
+        return Parameters(endpoint.partition("@")[0], 2_000)
+
     def rate(self, entry: Entry, instructions: str) -> Rate:
         return Rate(50, 10)
 
@@ -253,7 +258,13 @@ class FakeLedger:
         return self.rooms.pop(0) if self.rooms else Room.GRANTED
 
 
-def world(model: FakeModel, journal: FakeJournal | None = None, ledger: FakeLedger | None = None) -> World:
+def world(
+    model: FakeModel,
+    journal: FakeJournal | None = None,
+    ledger: FakeLedger | None = None,
+    *,
+    cache: Cache = UNCACHED,
+) -> World:
     return World(
         model,
         journal or FakeJournal(),
@@ -262,6 +273,7 @@ def world(model: FakeModel, journal: FakeJournal | None = None, ledger: FakeLedg
         clock=lambda: NOW,
         jitter=lambda: 0.5,
         guard=GUARD,
+        cache=cache,
     )
 
 

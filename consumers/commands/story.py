@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _ATTEMPT = (
     "id", "revision", "step", "alias", "model_asked", "model_answered", "response_id", "version",
     "started_at", "latency_ms", "status", "finish_reason", "failure", "complaints",
-    "input_tokens", "cached_tokens", "output_tokens", "cost_micros",
+    "input_tokens", "cached_tokens", "output_tokens", "cost_micros", "original_id",
 )  # fmt: skip
 _WORK = ("revision", "priority", "due_at", "lease_until", "crashes", "faults", "waits_for")
 _OUTBOX = ("id", "revision", "topic", "partition", "offset", "created_at", "published_at")
@@ -167,6 +167,8 @@ def _show_attempts(attempts: list[dict[str, Any]]) -> None:
         output.say(
             f"  revision {one['revision']}, step {one['step']}: {one['failure'] or 'an answer'}{status}"
         )
+        if one["original_id"]:
+            output.say(f"    cached    no call was made: the answer is that of attempt {one['original_id']}")
         answered = f", answered by {one['model_answered']}" if one["model_answered"] else ""
         output.say(f"    asked     {one['alias']} = {one['model_asked']}{answered}")
         cost = "" if one["cost_micros"] is None else f", cost {_money(one['cost_micros'])}"

@@ -72,6 +72,7 @@ def show(name: str, /, *, as_json: Json = False) -> None:
     event, extraction = workflow.event.model_json_schema(), workflow.extraction.model_json_schema()
     if as_json:
         told = {**_told(entry), "dead_letters": workflow.dead_topic, "ordered": workflow.ordered}
+        told["cache_seconds"] = workflow.cache.total_seconds() if workflow.cache else None
         schemas = {"event": event, "extraction": extraction}
         output.emit_json({**told, "paused_by": paused_by, "prompt": entry.instructions, **schemas})
         return
@@ -83,6 +84,7 @@ def show(name: str, /, *, as_json: Json = False) -> None:
         "dead": workflow.dead_topic,
         "models": ", ".join(workflow.models),
         "ordered": "by key" if workflow.ordered else "no",
+        "cache": str(workflow.cache).removesuffix(", 0:00:00") if workflow.cache else "off",
         "paused": f"by {paused_by}; penstock workflow resume {name}" if paused_by else "no",
     }
     output.say(f"Workflow {name}")

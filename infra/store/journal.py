@@ -115,6 +115,7 @@ def _row(attempt: Attempt, event: Received) -> dict[str, Any]:
         "output_tokens": attempt.usage.output_tokens,
         "cached_tokens": attempt.usage.cached_tokens,
         "cost_micros": attempt.cost_micros,
+        "original_id": attempt.original_id,
     }
 
 
@@ -155,4 +156,5 @@ def _attempt(row: Any, contents: Mapping[UUID, bytes]) -> Attempt:
         system_fingerprint=row.system_fingerprint,
         usage=Usage(row.input_tokens, row.output_tokens, row.cached_tokens),
         cost_micros=row.cost_micros,
+        original_id=row.original_id,
     )

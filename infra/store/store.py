@@ -9,8 +9,10 @@ from datetime import datetime
 from uuid import UUID
 
 from infra.database import Database, whole
-from infra.store import accept, budget, claims, commit, due, endpoints, journal, lease, outbox
+from infra.store import accept, budget, cache, claims, commit, due, endpoints, journal, lease, outbox
+from infra.store.cache import Kept
 from pipeline.breaker import Breaker
+from pipeline.cache import Original
 from pipeline.claim import Claimed, Release
 from pipeline.ports import Admission, Placed, Written
 from pipeline.spend import FREE, UNCAPPED, Caps, Draw, Rate, Reservation, Return, Room
@@ -79,6 +81,12 @@ class SqlStore:
 
     async def commit(self, changesets: Sequence[Changeset]) -> list[Written]:
         return await whole(commit.commit(self.database, changesets, scribe=self.scribe, shard=self.shard))
+
+    async def find_answer(self, key: bytes) -> Original | None:
+        return await whole(cache.find_answer(self.database, key))
+
+    async def keep_answers(self, answers: Sequence[Kept]) -> None:
+        await whole(cache.keep_answers(self.database, answers))
 
     async def breakers(self) -> list[Breaker]:
         return await endpoints.breakers(self.database)

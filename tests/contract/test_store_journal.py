@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from uuid import UUID
 
 from sqlalchemy import select
 
@@ -36,6 +37,7 @@ async def test_an_attempt_comes_back_with_all_that_was_known_of_it(store: SqlSto
         endpoint="m@models.example/v1",
         larger=True,
         is_unknown=True,
+        original_id=UUID(int=99),
     )
 
     await store.journal([(attempt, claim.event)])
@@ -46,7 +48,7 @@ async def test_an_attempt_comes_back_with_all_that_was_known_of_it(store: SqlSto
 async def test_an_attempt_of_which_little_is_known_comes_back_too(store: SqlStore) -> None:
     (claim,) = await claimed(store, 1)
     attempt = replace(
-        tried(claim, failure="cancelled"), request=Request(b"{}", ()), model_answered=None, cost_micros=None
+        tried(claim, failure="cancelled"), request=Request(b"", ()), model_answered=None, cost_micros=None
     )
 
     await store.journal([(attempt, claim.event)])

@@ -83,7 +83,7 @@ async def test_an_upgrade_that_fails_leaves_nothing_behind(empty: Database) -> N
 
 async def test_an_upgrade_keeps_the_attempts_of_the_release_before(empty: Database) -> None:
     """SQLite copies a table to change its columns."""
-    new = ("endpoint", "larger", "is_unknown")
+    new = ("endpoint", "larger", "is_unknown", "original_id")
     made = attempt("model_timeout", complaints=("city: too long",))
     row = {name: value for name, value in row_of(made, received()).items() if name not in new}
     old = table("attempt", *(column(one.name, one.type) for one in t.attempt.c if one.name not in new))
@@ -95,7 +95,7 @@ async def test_an_upgrade_keeps_the_attempts_of_the_release_before(empty: Databa
 
     (kept,) = await rows(empty, t.attempt)
     assert {name: getattr(kept, name) for name in row} == row
-    assert [getattr(kept, name) for name in new] == ["", False, False]
+    assert [getattr(kept, name) for name in new] == ["", False, False, None]
 
 
 async def test_two_processes_may_upgrade_at_once(empty_url: str) -> None:

@@ -104,6 +104,11 @@ WRONG: list[tuple[dict[str, Any], str, str, str]] = [
     ({"prompt": " \n"}, "prompt", "is empty", "Say what"),
     ({"prompt": PROMPT_OF_ELEVEN_LINES}, "prompt", "more than 10 lines", 'PromptFile("notes.md")'),
     ({"text": "text"}, "text", "is no function", "text=lambda"),
+    ({"cache": timedelta(0)}, "cache", "no time to keep", "timedelta(days=7)"),
+    ({"cache": timedelta(days=-1)}, "cache", "no time to keep", "timedelta(days=7)"),
+    ({"cache": timedelta(days=90, microseconds=1)}, "cache", "no time to keep", "at most 90 days"),
+    ({"cache": 3600}, "cache", "3600 is no time", "timedelta(days=7)"),
+    ({"cache": True}, "cache", "True is no time", "timedelta(days=7)"),
     ({"policy": None}, "policy", "is no function", "policy(event, answer)"),
     ({"policy": takes_one}, "policy", "does not take two arguments", "policy(event, answer)"),
     ({"policy": waits}, "policy", "is async", "waits for nothing"),
@@ -150,6 +155,11 @@ def test_the_message_starts_with_the_file_of_the_policy() -> None:
 
     assert raised.value.file == __file__
     assert str(raised.value).startswith(f"{__file__}: policy(return): is declared as str. ")
+
+
+def test_answers_are_kept_for_ninety_days_at_most_and_not_at_all_unless_asked_for() -> None:
+    assert workflow().cache is None
+    assert workflow(cache=timedelta(days=90)).cache == timedelta(days=90)
 
 
 def test_a_policy_without_annotations_is_taken_at_its_word() -> None:
