@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from infra import tables as t
 from infra.database import Database
+from infra.store.contents import read_contents
 from infra.store.statements import insert
 from schemas.event import NAMESPACE, Received
 from schemas.extraction import Attempt, Request, Usage
@@ -51,7 +52,7 @@ async def read_attempts(
         .order_by(t.attempt.c.event_id, t.attempt.c.step, t.attempt.c.started_at)
     )
     rows = (await connection.execute(query)).all()
-    contents = await _read_contents(connection, rows)
+    contents = await _texts(connection, rows)
     return {
         event_id: tuple(_attempt(row, contents) for row in group)
         for event_id, group in groupby(rows, key=lambda row: row.event_id)
@@ -119,13 +120,9 @@ def _row(attempt: Attempt, event: Received) -> dict[str, Any]:
     }
 
 
-async def _read_contents(connection: AsyncConnection, rows: Sequence[Any]) -> dict[UUID, bytes]:
+async def _texts(connection: AsyncConnection, rows: Sequence[Any]) -> dict[UUID, bytes]:
     ids = {row.skeleton_id for row in rows} | {row.response_content_id for row in rows}
-    ids |= {UUID(text_id) for row in rows for text_id in row.text_ids}
-    if not ids:
-        return {}
-    query = select(t.content.c.id, t.content.c.data).where(t.content.c.id.in_(ids))
-    return {row.id: row.data for row in await connection.execute(query)}
+    return await read_contents(connection, ids | {UUID(text_id) for row in rows for text_id in row.text_ids})
 
 
 def _attempt(row: Any, contents: Mapping[UUID, bytes]) -> Attempt:
