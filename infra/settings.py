@@ -81,11 +81,22 @@ class EndpointSettings(Section):
     slots: int = Field(
         64, ge=1, le=2_000, description="Events claimed for this endpoint, per process; re-asks may pass it."
     )
-    input_price: Decimal | None = Field(None, ge=0, description="Price of a million input tokens.")
+    input_price: Decimal | None = Field(
+        None, ge=0, description="Price of a million input tokens; unset takes the list price, in USD."
+    )
     cached_input_price: Decimal | None = Field(
         None, ge=0, description="Price of a million cached input tokens; unset takes the input price."
     )
-    output_price: Decimal | None = Field(None, ge=0, description="Price of a million output tokens.")
+    output_price: Decimal | None = Field(
+        None, ge=0, description="Price of a million output tokens; set with the input price."
+    )
+
+    @model_validator(mode="after")
+    def _both_prices(self) -> "EndpointSettings":
+        has_input, has_output = self.input_price is not None, self.output_price is not None
+        if has_input != has_output or (self.cached_input_price is not None and not has_input):
+            raise ValueError("set INPUT_PRICE and OUTPUT_PRICE, or no price at all")
+        return self
 
     @property
     def prices(self) -> Prices | None:
@@ -113,6 +124,8 @@ class ModelSettings(EndpointSettings):
     def _one_way(self) -> "ModelSettings":
         if bool(self.model) == bool(self.endpoints):
             raise ValueError("set the model's name, or a list of endpoints, not both")
+        if self.endpoints and self.prices:
+            raise ValueError("each endpoint of the list has its own prices: set them there")
         return self
 
     @property
