@@ -31,6 +31,7 @@ _COMMANDS: Final = {
     "event": ("consumers.commands.events:app", "The whole story of one event."),
     "dlq": ("consumers.commands.dlq:app", "Dead letters: list, show, replay."),
     "stats": ("consumers.commands.stats:stats", "The reconciliation: accepted = outcomes + in flight."),
+    "spend": ("consumers.commands.spend:spend", "What calls of models have cost, and what the caps leave."),
     "workflow": (
         "consumers.commands.workflow:app",
         "List, show, try, scaffold, compare, pause and resume workflows.",

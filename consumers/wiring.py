@@ -16,7 +16,7 @@ from pydantic import SecretStr
 
 from consumers.api.context import ApiContext
 from consumers.door import Door
-from infra import database, schema, sentry
+from infra import database, prices, schema, sentry
 from infra.bell import Bell
 from infra.cache import StoredCache
 from infra.database import Database
@@ -91,6 +91,8 @@ class Deployment:
 def deploy(settings: Settings) -> Deployment:
     """Build from settings; connects to nothing. Raises InvalidSettingsError or InvalidWorkflowError."""
     catalogue = catalogues.load(settings.workflows)
+    models = prices.priced(settings.models, needed=catalogue.aliases, now=clock())
+    settings = settings.model_copy(update={"models": models})
     connected = database.connect(settings.database.url, pool_size=settings.database.pool_size)
     scribe = Scribe(service(), release(), settings.kafka.max_message_bytes)
     store = SqlStore(
@@ -266,8 +268,7 @@ def api(deployment: Deployment, ring: Callable[[str], None]) -> ApiContext:
 
 def simulated(settings: Settings, url: str) -> Settings:
     """The same settings with the simulator at `url` behind every alias that a workflow names."""
-    entries = catalogues.load(settings.workflows).entries
-    aliases = sorted({alias for entry in entries for alias in entry.workflow.models})
+    aliases = sorted(catalogues.load(settings.workflows).aliases)
     models = {
         alias: ModelSettings(base_url=f"{url}/v1", model=f"simulated-{alias}", api_key=SecretStr("simulated"))
         for alias in aliases
@@ -283,4 +284,8 @@ def environment(models: Mapping[str, ModelSettings]) -> dict[str, str]:
         variables[prefix + "BASE_URL"] = model.base_url
         variables[prefix + "MODEL"] = model.model
         variables[prefix + "API_KEY"] = model.api_key.get_secret_value()
+        if model.prices:  # the child charges as we do
+            variables[prefix + "INPUT_PRICE"] = str(model.prices.input)
+            variables[prefix + "CACHED_INPUT_PRICE"] = str(model.prices.cached_input)
+            variables[prefix + "OUTPUT_PRICE"] = str(model.prices.output)
     return variables

@@ -53,3 +53,22 @@ def _later_sqlite(element: Any, compiler: SQLCompiler, **options: Any) -> str:
     seconds = compiler.process(element.clauses, **options)
     # SQLite's clock has milliseconds; the zeros make it as long as the times that we bind.
     return f"(strftime('%Y-%m-%dT%H:%M:%f', 'now', {seconds} || ' seconds') || '000Z')"
+
+
+class utc_day(FunctionElement[str]):  # noqa: N801 - read as an SQL function
+    """The UTC day of a time, such as 2024-05-17."""
+
+    type = Text()
+    inherit_cache = True
+    name = "utc_day"
+
+
+# The format stands in the text: as a parameter it would be another one in GROUP BY than in SELECT.
+@compiles(utc_day, "postgresql")
+def _utc_day_postgresql(element: Any, compiler: SQLCompiler, **options: Any) -> str:
+    return f"to_char({compiler.process(element.clauses, **options)} AT TIME ZONE 'UTC', 'YYYY-MM-DD')"
+
+
+@compiles(utc_day, "sqlite")
+def _utc_day_sqlite(element: Any, compiler: SQLCompiler, **options: Any) -> str:
+    return f"substr({compiler.process(element.clauses, **options)}, 1, 10)"

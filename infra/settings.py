@@ -3,7 +3,6 @@
 Variables are PENSTOCK_SECTION__NAME. Every field's description is its line in the README's table.
 """
 
-import json
 import os
 from collections.abc import Mapping
 from decimal import Decimal
@@ -11,35 +10,19 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     SecretStr,
     ValidationError,
     field_validator,
-    model_validator,
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from infra.model_settings import OPENAI_MODELS, EndpointSettings, ModelSettings, Section, listed
 from pipeline.catalogue import DEFAULT_PACKAGES
 from pipeline.errors import InvalidSettingsError
-from pipeline.spend import Caps, Limits, Prices
+from pipeline.spend import Caps
 
-
-class Section(BaseModel):
-    """The base of every section: a misspelt variable is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-def _listed(value: Any, cure: str) -> Any:
-    """A variable that holds a JSON list, as a tuple; raises ValueError with the cure."""
-    if not isinstance(value, str):
-        return value
-    try:
-        return tuple(json.loads(value))
-    except (json.JSONDecodeError, TypeError) as error:
-        raise ValueError(cure) from error
+__all__ = ["EndpointSettings", "ModelSettings", "Section", "Settings", "load"]
 
 
 class DatabaseSettings(Section):
@@ -71,71 +54,6 @@ class RedisSettings(Section):
     )
 
 
-class EndpointSettings(Section):
-    base_url: str = Field("https://api.openai.com/v1", description="An OpenAI-compatible endpoint.")
-    model: str = Field(description="The model's name at that endpoint.")
-    api_key: SecretStr = Field(SecretStr(""), description="Its key; empty takes OPENAI_API_KEY.")
-    timeout_seconds: float = Field(60.0, gt=0, description="Deadline of one call, from first byte to last.")
-    max_output_tokens: int = Field(2_000, ge=16, description="Token limit of one answer.")
-    max_response_bytes: int = Field(1_048_576, ge=1_024, description="An answer larger than this is cut off.")
-    slots: int = Field(
-        64, ge=1, le=2_000, description="Events claimed for this endpoint, per process; re-asks may pass it."
-    )
-    requests_per_minute: int | None = Field(
-        None, ge=1, description="Calls in a minute, by all processes together."
-    )
-    tokens_per_minute: int | None = Field(
-        None, ge=1, description="Tokens in a minute; a call draws its worst case and gives the rest back."
-    )
-    input_price: Decimal | None = Field(None, ge=0, description="Price of a million input tokens.")
-    cached_input_price: Decimal | None = Field(
-        None, ge=0, description="Price of a million cached input tokens; unset takes the input price."
-    )
-    output_price: Decimal | None = Field(None, ge=0, description="Price of a million output tokens.")
-
-    @property
-    def limits(self) -> Limits | None:
-        """None where a minute has no limit."""
-        found = Limits(self.requests_per_minute, self.tokens_per_minute)
-        return None if found == Limits(None, None) else found
-
-    @property
-    def prices(self) -> Prices | None:
-        """None unless both prices are set."""
-        if self.input_price is None or self.output_price is None:
-            return None
-        cached = self.cached_input_price
-        return Prices(self.input_price, self.input_price if cached is None else cached, self.output_price)
-
-
-class ModelSettings(EndpointSettings):
-    """An alias: one endpoint by its own fields, or several by a JSON list of them."""
-
-    model: str = Field("", description="The model's name at that endpoint.")
-    endpoints: tuple[EndpointSettings, ...] = Field(
-        (), description="A JSON list of endpoints with the fields above, instead of one."
-    )
-
-    @field_validator("endpoints", mode="before")
-    @classmethod
-    def _parse(cls, value: Any) -> Any:
-        return _listed(value, 'write a JSON list, such as [{"base_url": "...", "model": "..."}]')
-
-    @model_validator(mode="after")
-    def _one_way(self) -> "ModelSettings":
-        if bool(self.model) == bool(self.endpoints):
-            raise ValueError("set the model's name, or a list of endpoints, not both")
-        return self
-
-    @property
-    def all_endpoints(self) -> tuple[EndpointSettings, ...]:
-        return self.endpoints or (self,)
-
-
-#: What the aliases of the examples mean when OPENAI_API_KEY is set and no PENSTOCK_MODELS__* is.
-OPENAI_MODELS = {"fast": ModelSettings(model="gpt-4.1-mini"), "strong": ModelSettings(model="gpt-4.1")}
-
-
 class SourceSettings(Section):
     secrets: tuple[SecretStr, ...] = Field((), description="A JSON list; all are valid, for rotation.")
     topic: str = Field("", description="Declares a Standard Webhooks source by settings alone.")
@@ -143,7 +61,7 @@ class SourceSettings(Section):
     @field_validator("secrets", mode="before")
     @classmethod
     def _parse(cls, value: Any) -> Any:
-        return _listed(value, 'write a JSON list of strings, such as ["whsec_..."]')
+        return listed(value, 'write a JSON list of strings, such as ["whsec_..."]')
 
 
 class ApiSettings(Section):

@@ -50,6 +50,11 @@ class Catalogue:
     def by_topic(self) -> Mapping[str, Entry]:
         return {entry.workflow.consumes: entry for entry in self.entries}
 
+    @cached_property
+    def aliases(self) -> frozenset[str]:
+        """The model aliases that workflows name."""
+        return frozenset(alias for entry in self.entries for alias in entry.workflow.models)
+
     def named(self, name: str) -> Entry:
         """The workflow called `name`; raises NotFound, which lists the ones there are."""
         if name not in self.by_name:

@@ -117,6 +117,18 @@ def _aliases(settings: "Settings", catalogue: "Catalogue") -> list[Finding]:
             cure = "For real answers set PENSTOCK_MODELS__<ALIAS>__MODEL, __BASE_URL and __API_KEY."
             return [Finding("warning", "models", "none is set: `penstock dev` uses the simulated one", cure)]
         return [Finding("problem", "models", f"{error.file}: {error.problem}", error.cure)]
+    return _prices(settings, catalogue)
+
+
+def _prices(settings: "Settings", catalogue: "Catalogue") -> list[Finding]:
+    from consumers.wiring import clock
+    from infra.prices import priced
+    from pipeline.errors import InvalidSettingsError
+
+    try:
+        priced(settings.models, needed=catalogue.aliases, now=clock())
+    except InvalidSettingsError as error:
+        return [Finding("problem", "prices", str(error), "No process starts without.")]
     return []
 
 

@@ -52,6 +52,11 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str |
     console.print(grid)
 
 
+def money(micros: int | None) -> str:
+    """Micro-units as a decimal number, to the last of them."""
+    return "-" if micros is None else f"{micros // 1_000_000}.{micros % 1_000_000:06d}"
+
+
 def printable(text: str) -> str:
     """Text without the control characters that could drive the reader's terminal."""
     return "".join(c if c.isprintable() or c in "\n\t" else f"\\x{ord(c):02x}" for c in text)

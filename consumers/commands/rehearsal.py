@@ -17,6 +17,7 @@ from consumers import wiring
 from infra.endpoints import Endpoints, Unshared
 from infra.ledger import NoLedger
 from infra.llm import OpenAIModel
+from infra.prices import priced
 from infra.settings import ModelSettings, Settings
 from infra.simulator.server import Options, serve
 from pipeline import catalogue as catalogues
@@ -113,7 +114,7 @@ async def rehearsal(
 ) -> AsyncIterator[Rehearsal]:
     """The configured models, or the simulator when there are none; `alias` takes the place of all others.
 
-    Raises InvalidSettingsError or InvalidWorkflowError for an alias that no setting maps.
+    Raises InvalidSettingsError or InvalidWorkflowError for an alias without an endpoint or without a price.
     """
     if alias is not None:
         entry = replace(entry, workflow=replace(entry.workflow, models=(alias,)))
@@ -124,6 +125,7 @@ async def rehearsal(
             url = await stack.enter_async_context(serve(Options(latency_seconds=latency)))
             models = _simulated(wiring.simulated(settings, url).models, entry.workflow.models)
         _check(entry, models, alias)
+        models = priced(models, needed=entry.workflow.models, now=wiring.clock())
         model = OpenAIModel(Endpoints(models, Unshared(), wiring.clock), wiring.clock)
         stack.push_async_callback(model.close)
         journal = MemoryJournal()

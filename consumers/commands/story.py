@@ -171,16 +171,12 @@ def _show_attempts(attempts: list[dict[str, Any]]) -> None:
             output.say(f"    cached    no call was made: the answer is that of attempt {one['original_id']}")
         answered = f", answered by {one['model_answered']}" if one["model_answered"] else ""
         output.say(f"    asked     {one['alias']} = {one['model_asked']}{answered}")
-        cost = "" if one["cost_micros"] is None else f", cost {_money(one['cost_micros'])}"
+        cost = "" if one["cost_micros"] is None else f", cost {output.money(one['cost_micros'])}"
         tokens = f"{one['input_tokens']} tokens in, {one['output_tokens']} out"
         output.say(f"    took      {one['latency_ms']} ms, {tokens}{cost}")
         output.say(f"    answer    {_sized(one['response'])}")
         for complaint in one["complaints"]:
             output.say(f"    complaint {complaint}")
-
-
-def _money(micros: int) -> str:
-    return f"{micros / 1_000_000:.6f}"
 
 
 def _show_result(result: Mapping[str, Any]) -> None:
@@ -190,7 +186,7 @@ def _show_result(result: Mapping[str, Any]) -> None:
     if result["model"]:
         output.say(f"  model     {result['model']}")
     if result["cost_micros"] is not None:
-        output.say(f"  cost      {_money(result['cost_micros'])}")
+        output.say(f"  cost      {output.money(result['cost_micros'])}")
     output.say(f"  version   {result['version'][:12]}")
     for name, value in (result["data"] or {}).items():
         output.say(f"  {name} = {json.dumps(value, ensure_ascii=False)}")

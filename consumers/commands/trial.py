@@ -146,7 +146,7 @@ def _show_calls(attempts: tuple[Attempt, ...]) -> None:
             attempt.usage.input_tokens,
             attempt.usage.cached_tokens,
             attempt.usage.output_tokens,
-            _money(attempt.cost_micros),
+            output.money(attempt.cost_micros),
             attempt.latency_ms,
         )
         for attempt in attempts
@@ -154,8 +154,4 @@ def _show_calls(attempts: tuple[Attempt, ...]) -> None:
     output.say("")
     output.table(("call", "model", "came to", "tokens in", "cached", "out", "cost", "ms"), rows)
     cost = cost_of(attempts)
-    output.say(f"\nCost {_money(cost)}" if cost is not None else "\nCost unknown: no price is set.")
-
-
-def _money(micros: int | None) -> str | None:
-    return None if micros is None else f"{micros / 1_000_000:.6f}"
+    output.say(f"\nCost {output.money(cost)}" if cost is not None else "\nCost unknown: no price is set.")

@@ -136,7 +136,7 @@ def _environment(
         "PENSTOCK_SIMULATOR__PORT": str(simulator_port),
         "PENSTOCK_SIMULATOR__LATENCY_MS": str(latency_ms),
     }
-    for alias in {alias for entry in catalogue.load().entries for alias in entry.workflow.models}:
+    for alias in catalogue.load().aliases:
         prefix = f"PENSTOCK_MODELS__{alias.upper()}__"
         variables[prefix + "BASE_URL"] = f"http://127.0.0.1:{simulator_port}/v1"
         variables[prefix + "MODEL"] = f"simulated-{alias}"

@@ -11,7 +11,10 @@ from infra.tables.fields import json, table, utc_time
 
 class AttemptRow(SQLModel, table=True):
     __tablename__ = "attempt"
-    __table_args__ = (Index("attempt_event", "event_id", "revision", "step"),)
+    __table_args__ = (
+        Index("attempt_event", "event_id", "revision", "step"),
+        Index("attempt_started", "started_at"),
+    )
 
     id: UUID = Field(primary_key=True, sa_type=Uuid)
     event_id: UUID = Field(sa_type=Uuid)

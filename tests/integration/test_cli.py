@@ -14,6 +14,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID, uuid4
@@ -559,6 +560,85 @@ def test_a_misspelt_setting_is_told_once_beside_the_answer(shell: Shell) -> None
     assert ended.code == 0
     assert ended.json["topic"] == RESULTS
     assert ended.err.count("PENSTOCK_DATABSE__URL is no setting") == 1
+
+
+def test_spend_tells_what_the_calls_of_a_day_have_cost(shell: Shell) -> None:
+    day = str(NOW.date())
+
+    shown = shell.penstock("spend", "--since", day, "--until", day)
+    told = shell.penstock("spend", "--by", "model", "--since", day, "--until", day, "--json").json
+
+    assert shown.code == 0
+    title, columns, receipts, total = (line.split() for line in shown.out.splitlines())
+    assert " ".join(title) == f"Calls of models, {day} (UTC)"
+    assert " ".join(columns) == "workflow calls tokens in cached out cost unknown outcomes each first model"
+    assert receipts == ["receipts", "2", "200", "0%", "40", "0.000020", "0.000000", "1", "0.000020", "100%"]
+    assert total == ["total", *receipts[1:]]
+    assert (told["since"], told["until"], told["by"], told["budgets"]) == (day, day, "model", [])
+    assert [(line["key"], line["calls"], line["cost_micros"]) for line in told["lines"]] == [
+        ("fast-1", 2, 20)
+    ]
+    assert (told["total"]["events"], told["total"]["micros_per_event"]) == (1, 20)
+
+
+def test_spend_shows_what_is_rare_where_there_is_any_and_the_budgets_of_today(shell: Shell) -> None:
+    today = str(datetime.now(UTC).date())
+    rows(shell, "UPDATE attempt SET original_id = (SELECT id FROM attempt WHERE step = 0) WHERE step = 1")
+    rows(shell, "UPDATE attempt SET failure = 'lost' WHERE step = 0")
+    columns = 'scope, "window", "limit", reserved, settled, "unknown"'
+    rows(
+        shell,
+        f"INSERT INTO budget_window ({columns}) "
+        f"VALUES ('total', '{today}', 1000000, 250000, 500000, 7), ('source:shop', '{today}', NULL, 0, 1, 0)",
+    )
+
+    ended = shell.penstock("spend", "--since", str(NOW.date()))
+
+    lines = [line.split() for line in ended.out.splitlines()]
+    assert len(lines) == 9
+    assert lines[0] == ["Calls", "of", "models,", str(NOW.date()), "to", today, "(UTC)"]
+    assert " ".join(lines[1]).endswith("first model lost from cache saved")
+    assert lines[2][-3:] == ["1", "1", "0.000010"]
+    assert lines[5] == ["Budgets", "of", "today,", today, "(UTC)"]
+    assert lines[7:] == [
+        ["source:shop", "-", "0.000001", "0.000000", "-", "0.000000", "-"],
+        ["total", "1.000000", "0.500000", "0.250000", "0.250000", "0.000007", "-"],
+    ]
+
+
+def test_spend_of_a_day_without_calls_says_so_and_takes_no_other_order(shell: Shell) -> None:
+    nothing = shell.penstock("spend", "--since", "2020-01-01", "--until", "2020-01-02")
+    by_day = shell.penstock("spend", "--by", "day", "--until", "2020-01-09", "--json")
+    backwards = shell.penstock("spend", "--since", "2020-01-02", "--until", "2020-01-01")
+
+    assert nothing.out == "2020-01-01 to 2020-01-02 (UTC): no model was called.\n"
+    assert by_day.json["since"] == "2020-01-03"
+    assert (backwards.code, backwards.out) == (2, "")
+    assert "--since 2020-01-02 comes after --until 2020-01-01" in backwards.err
+
+
+def test_a_model_without_a_price_is_told_at_the_start_with_what_to_set(shell: Shell) -> None:
+    models = {
+        "PENSTOCK_MODELS__FAST__BASE_URL": "http://127.0.0.1:1/v1",
+        "PENSTOCK_MODELS__FAST__MODEL": "mine",
+        "PENSTOCK_MODELS__STRONG__MODEL": "gpt-4.1",
+        "PENSTOCK_MODELS__SPARE__MODEL": "nobody-asks-this",
+    }
+    free = {"PENSTOCK_MODELS__FAST__INPUT_PRICE": "0", "PENSTOCK_MODELS__FAST__OUTPUT_PRICE": "0"}
+
+    refused = shell.separate("dev", PENSTOCK_API__PORT="0", **models)
+    doctor = shell.separate("doctor", **models)
+    started = shell.penstock("stats", **models, **free)
+
+    assert refused.code == 2
+    assert refused.err.startswith(
+        "penstock: PENSTOCK_MODELS__FAST__INPUT_PRICE and PENSTOCK_MODELS__FAST__OUTPUT_PRICE: set them"
+    )
+    assert refused.err.count("\n") == 1
+    assert doctor.code == 1
+    assert "PENSTOCK_MODELS__FAST__OUTPUT_PRICE: set them" in doctor.out
+    assert "SPARE" not in refused.err
+    assert started.code == 0
 
 
 def test_topics_of_embedded_mode_need_no_making(shell: Shell) -> None:

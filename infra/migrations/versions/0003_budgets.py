@@ -1,4 +1,4 @@
-"""Budgets: what is reserved and spent by scope and window, and what each claim reserved."""
+"""Budgets: what is reserved and spent by scope and window, what each claim reserved, spending by day."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -23,6 +23,7 @@ def upgrade() -> None:
         sa.Column("refused_at", UtcTime(), nullable=True),
         sa.PrimaryKeyConstraint("scope", "window"),
     )
+    op.create_index("attempt_started", "attempt", ["started_at"])
     with op.batch_alter_table("work") as work:
         work.add_column(sa.Column("step", sa.Integer(), nullable=False, server_default="0"))
         work.add_column(sa.Column("reserved", sa.BigInteger(), nullable=False, server_default="0"))
