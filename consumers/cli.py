@@ -45,11 +45,14 @@ _COMMANDS: Final = {
 }
 
 
-def create_app() -> App:
-    """The command tree, with nothing imported yet."""
+def create_app(asked: str = "") -> App:
+    """The command tree, with nothing imported yet.
+
+    The command that is `asked` for is imported in any case, and has the help that its docstring is.
+    """
     app = App(name="penstock", help=_HELP, version=_version, version_flags=["--version"])
     for name, (path, purpose) in _COMMANDS.items():
-        app.command(path, name=name, help=purpose)
+        app.command(path, name=name, help=None if name == asked else purpose)
     return app
 
 
@@ -59,7 +62,7 @@ def main() -> int:
         print(shadow, file=sys.stderr)  # noqa: T201 - nothing of ours may be imported yet
         return EXIT_USAGE
     try:
-        create_app()(exit_on_error=False, print_error=True, result_action="return_value")
+        create_app(*sys.argv[1:2])(exit_on_error=False, print_error=True, result_action="return_value")
     except CycloptsError:
         return EXIT_USAGE
     except BrokenPipeError:  # the reader has seen enough, as in `penstock tail | head`

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Final, Literal
 
-from sqlalchemy import ColumnElement, RowMapping, Select, case, func, or_, select
+from sqlalchemy import ColumnElement, RowMapping, ScalarSelect, Select, Subquery, case, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from infra import tables as t
@@ -106,11 +106,10 @@ async def _read(connection: AsyncConnection, query: Select[Any]) -> list[Spendin
 
 def _query(within: ColumnElement[bool], key: ColumnElement[Any] | None) -> Select[Any]:
     """Sums over the tabs: one row for each key, or one in all without a key."""
-    tab = _tabs(within, key).subquery()
-    aliases = _aliases(within)
-    ended = case((_newest_state(tab.c.event_id) != REOPENED, 1), else_=0)
+    tab, aliases = _tabs(within, key).subquery(), _aliases(within)
+    ended = case((tab.c.state != REOPENED, 1), else_=0)
     cheap = case((aliases.c.lowest == aliases.c.highest, ended), else_=0)
-    sums = [func.sum(column).label(column.name) for column in tab.c if column.name not in ("key", "event_id")]
+    sums = [func.sum(tab.c[name]).label(name) for name in _amounts()]
     query = (
         select(*sums, func.sum(ended).label("events"), func.sum(cheap).label("cheap_events"))
         .select_from(tab)
@@ -121,10 +120,23 @@ def _query(within: ColumnElement[bool], key: ColumnElement[Any] | None) -> Selec
 
 def _tabs(within: ColumnElement[bool], key: ColumnElement[Any] | None) -> Select[Any]:
     """One row for each key and event, so that an event of several calls counts once."""
+    a = t.attempt.c
+    sums = [func.sum(amount).label(name) for name, amount in _amounts().items()]
+    query = (
+        select(a.event_id, _newest_state(a.event_id).label("state"), *sums)
+        .join(t.event, t.event.c.event_id == a.event_id)
+        .where(within)
+        .group_by(a.event_id)
+    )
+    return query if key is None else query.add_columns(key.label("key")).group_by(key)
+
+
+def _amounts() -> dict[str, ColumnElement[Any]]:
+    """What each attempt adds, by the field of `Spending`."""
     a, original = t.attempt.c, t.attempt.alias("original")
     is_call = a.original_id.is_(None)
     cost = func.coalesce(a.cost_micros, 0)
-    amounts: dict[str, Any] = {
+    of_calls: dict[str, Any] = {
         "calls": 1,
         "lost": case((a.failure == _LOST, 1), else_=0),
         "unpriced": case((a.cost_micros.is_(None), 1), else_=0),
@@ -134,28 +146,25 @@ def _tabs(within: ColumnElement[bool], key: ColumnElement[Any] | None) -> Select
         "cost_micros": cost,
         "unknown_micros": case((a.is_unknown, cost), else_=0),
     }
-    sums = [func.sum(case((is_call, amount), else_=0)).label(name) for name, amount in amounts.items()]
-    saved = case((is_call, 0), else_=func.coalesce(original.c.cost_micros, 0))
-    query = (
-        select(a.event_id, *sums)
-        .add_columns(func.sum(case((is_call, 0), else_=1)).label("from_cache"))
-        .add_columns(func.sum(saved).label("saved_micros"))
-        .join(t.event, t.event.c.event_id == a.event_id)
-        .outerjoin(original, original.c.id == a.original_id)
-        .where(within)
-        .group_by(a.event_id)
-    )
-    return query if key is None else query.add_columns(key.label("key")).group_by(key)
+    # Looked up for each: joined, all attempts of all time would be read.
+    saved = select(original.c.cost_micros).where(original.c.id == a.original_id).scalar_subquery()
+    return {name: case((is_call, amount), else_=0) for name, amount in of_calls.items()} | {
+        "from_cache": case((is_call, 0), else_=1),
+        "saved_micros": case((is_call, 0), else_=func.coalesce(saved, 0)),
+    }
 
 
-def _aliases(within: ColumnElement[bool]) -> Any:
-    """The aliases asked about each event: the ladder begins with the first, so one is the first."""
+def _aliases(within: ColumnElement[bool]) -> Subquery:
+    """The first and last alias, by name, that were asked about each event.
+
+    Where they are one it is the first of the ladder, which begins there.
+    """
     a = t.attempt.c
     ends = (func.min(a.alias).label("lowest"), func.max(a.alias).label("highest"))
     return select(a.event_id, *ends).where(within).group_by(a.event_id).subquery()
 
 
-def _newest_state(event_id: ColumnElement[Any]) -> Any:
+def _newest_state(event_id: ColumnElement[Any]) -> ScalarSelect[Any]:
     """The state of an event's newest revision; NULL while it has none."""
     return (
         select(t.result.c.state)

@@ -205,6 +205,17 @@ def test_help_is_fast_because_it_imports_no_command() -> None:
     assert b"workflow" in ended.stdout
 
 
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [("spend", "list prices are in USD"), ("stats", "Exit code 1"), ("workflow", "pause and resume")],
+)
+def test_the_help_of_a_command_is_all_that_it_says_of_itself(shell: Shell, command: str, told: str) -> None:
+    ended = shell.penstock(command, "--help")
+
+    assert ended.code == 0
+    assert told in " ".join(ended.out.split())
+
+
 BUSY: Final = (
     "busy = [m for m in ('openai', 'sqlalchemy', 'kafka', 'celery', 'fastapi') if m in sys.modules];"
 )
