@@ -14,7 +14,7 @@ from pipeline.extract import Answered, Ask, Exhausted, GiveUp, Step, Wait, next_
 from pipeline.recall import recalled, remember
 from pipeline.receive import stored
 from pipeline.record import refused
-from pipeline.retry import BUDGET_DELAY, MAX_CRASHES
+from pipeline.retry import BUDGET_DELAY, BUSY_DELAY, MAX_CRASHES
 from pipeline.screen import screen
 from pipeline.spend import Room
 from pipeline.tab import Tab, settled
@@ -99,6 +99,7 @@ async def _ask(case: Case, ask: Ask, world: World) -> Wait | GiveUp | None:
 
 
 _NO_ROOM: Final[Mapping[Room, Wait | GiveUp]] = {
+    Room.BUSY: Wait(BUSY_DELAY, BudgetExhausted.reason),
     Room.FULL: Wait(BUDGET_DELAY, BudgetExhausted.reason),
     Room.NEVER: GiveUp(TooExpensive.reason, dead=False),
     Room.LOST: Wait(timedelta(0), CallCancelled.reason),

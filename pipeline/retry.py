@@ -58,6 +58,8 @@ MAX_WAIT: Final = timedelta(minutes=15)
 OPEN_DELAY: Final = timedelta(seconds=10)
 #: An event that a budget has no room for looks again after this time.
 BUDGET_DELAY: Final = timedelta(seconds=45)
+#: The same, while it is calls under way that hold the room.
+BUSY_DELAY: Final = timedelta(seconds=2)
 
 
 def backoff(tries: int, *, jitter: float) -> timedelta:

@@ -116,9 +116,14 @@ UNCAPPED: Final = Caps()
 
 
 class Room(Enum):
-    """What a budget says to a reservation. NEVER: it is more than a cap; LOST: the claim is not ours."""
+    """What a budget says to a reservation.
+
+    BUSY: calls under way hold what is left, and give most of it back; FULL: it is spent; NEVER: it is more
+    than a cap; LOST: the claim is not ours.
+    """
 
     GRANTED = "granted"
+    BUSY = "busy"
     FULL = "full"
     NEVER = "never"
     LOST = "lost"
@@ -137,16 +142,24 @@ class Reservation:
     charge: Charge = NO_CHARGE
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A scope that has no room: is it spent, or do calls under way hold what is left?"""
+
+    scope: str
+    is_spent: bool
+
+
 #: What is wanted of each scope.
 Need = Mapping[str, int]
 
 
-def fit(needs: Sequence[Need], free: Mapping[str, int | None]) -> list[str | None]:
+def fit(needs: Sequence[Need], free: Mapping[str, int]) -> list[str | None]:
     """For each need in order: None when it finds room in all its scopes, else one without.
 
-    What finds room takes it from those that come after it. `free` is the room by scope, None without end.
+    What finds room takes it from those that come after it. `free` is the room by scope; one that is not in it has no end.
     """
-    left = {scope: room for scope, room in free.items() if room is not None}
+    left = dict(free)
     full = []
     for need in needs:
         blocking = next((scope for scope in need if need[scope] > left.get(scope, need[scope])), None)

@@ -17,7 +17,7 @@ from infra import tables as t
 from infra.database import Database
 from infra.store.statements import NOW, held, insert
 from pipeline.claim import Claimed
-from pipeline.spend import Caps, Draw, Need, Reservation, Return, Room, fit, minute_scopes, scopes_of
+from pipeline.spend import Caps, Draw, Need, Refusal, Reservation, Return, Room, fit, minute_scopes, scopes_of
 from schemas.extraction import NO_CHARGE, Charge
 
 
@@ -68,11 +68,13 @@ async def reserve(database: Database, claimed: Claimed, reservation: Reservation
         charge = reservation.charge if row.step < reservation.step else NO_CHARGE
         await settle(connection, [Settlement(scopes, row.reserved, row.reserved_at, charge)])
         need = dict.fromkeys(scopes, reservation.micros)
-        (full,) = await take(connection, database, [need], limits=caps.limits(scopes), window=day(row.now))
-        kept = (0, None) if full else (reservation.micros, row.now)
+        (refusal,) = await take(connection, database, [need], limits=caps.limits(scopes), window=day(row.now))
+        kept = (0, None) if refusal else (reservation.micros, row.now)
         values = {"step": reservation.step, "reserved": kept[0], "reserved_at": kept[1]}
         await connection.execute(update(t.work).where(t.work.c.seq == row.seq).values(**values))
-        return Room.FULL if full else Room.GRANTED
+    if refusal is None:
+        return Room.GRANTED
+    return Room.FULL if refusal.is_spent else Room.BUSY
 
 
 async def draw(database: Database, draws: Sequence[Draw], returns: Sequence[Return]) -> list[str | None]:
@@ -92,7 +94,7 @@ async def draw(database: Database, draws: Sequence[Draw], returns: Sequence[Retu
         await _change(connection, back)
         needs = [one.need for one in draws]
         full = await take(connection, database, needs, limits=limits, window=minute)
-    return [None if blocking else minute for blocking in full]
+    return [None if refusal else minute for refusal in full]
 
 
 async def take(
@@ -102,25 +104,30 @@ async def take(
     *,
     limits: Mapping[str, int | None],
     window: str,
-) -> list[str | None]:
-    """Reserve for each need that finds room, in order; None for it, else a scope without room."""
+) -> list[Refusal | None]:
+    """Reserve for each need that finds room, in order; None for it."""
     scopes = sorted({scope for need in needs for scope, amount in need.items() if amount})
     if not scopes:
         return [None] * len(needs)
-    spent = await _locked(connection, database, scopes, window=window)
-    free = {scope: None if (limit := limits[scope]) is None else limit - spent[scope] for scope in scopes}
-    full = fit(needs, free)
+    rows = await _locked(connection, database, scopes, window=window)
+    unspent = {scope: limit - rows[scope].settled for scope in scopes if (limit := limits[scope]) is not None}
+    full = fit(needs, {scope: left - rows[scope].reserved for scope, left in unspent.items()})
+    refusals = [
+        None if scope is None else Refusal(scope, is_spent=need[scope] > unspent[scope])
+        for need, scope in zip(needs, full, strict=True)
+    ]
+    spent = {refusal.scope for refusal in refusals if refusal and refusal.is_spent}
     reserved: dict[str, int] = defaultdict(int)
     for need, blocking in zip(needs, full, strict=True):
         for scope, amount in need.items():
             reserved[scope] += 0 if blocking else amount
     changed = [
         {"the_scope": scope, "the_window": window, "the_limit": limits[scope]}
-        | {"more": reserved[scope], "refused": scope in full}
+        | {"more": reserved[scope], "refused": scope in spent}
         for scope in scopes
     ]
     await connection.execute(_RESERVE, changed)
-    return full
+    return refusals
 
 
 async def settle(connection: AsyncConnection, settlements: Iterable[Settlement]) -> None:
@@ -144,16 +151,16 @@ async def _change(connection: AsyncConnection, changes: Sequence[_Change]) -> No
 
 async def _locked(
     connection: AsyncConnection, database: Database, scopes: Sequence[str], *, window: str
-) -> dict[str, int]:
-    """What is spent or reserved, by scope; the rows are made where they do not exist, and locked."""
+) -> dict[str, Any]:
+    """The rows by scope; they are made where they do not exist, and locked."""
     w = t.budget_window
     query = (
-        select(w.c.scope, (w.c.reserved + w.c.settled).label("spent"))
+        select(w.c.scope, w.c.reserved, w.c.settled)
         .where(w.c.scope.in_(scopes), w.c.window == window)
         .order_by(w.c.scope)
         .with_for_update()
     )
-    found = {row.scope: int(row.spent) for row in await connection.execute(query)}
+    found = {row.scope: row for row in await connection.execute(query)}
     missing: list[dict[str, Any]] = [
         {"scope": scope, "window": window, "reserved": 0, "settled": 0, "unknown": 0}
         for scope in scopes
@@ -162,7 +169,7 @@ async def _locked(
     if not missing:
         return found
     await connection.execute(insert(database, w).on_conflict_do_nothing(), missing)
-    return {row.scope: int(row.spent) for row in await connection.execute(query)}
+    return {row.scope: row for row in await connection.execute(query)}
 
 
 def _update() -> Any:

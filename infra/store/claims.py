@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID, uuid4
 
@@ -20,7 +20,7 @@ from infra.store.journal import read_attempts, write_attempts
 from infra.store.statements import NOW
 from pipeline.claim import Claimed
 from pipeline.errors import BudgetExhausted, CallLost
-from pipeline.retry import BUDGET_DELAY
+from pipeline.retry import BUDGET_DELAY, BUSY_DELAY
 from pipeline.spend import Caps, Rate, charge_of, scopes_of
 from schemas.event import Received, derived_id
 from schemas.extraction import Attempt, Request
@@ -108,8 +108,10 @@ async def _claimed(
     needs = [dict.fromkeys(_scopes(row, events), reserved[row.event_id] or 0) for row in rows]
     limits = terms.caps.limits(scope for need in needs for scope in need)
     full = await budget.take(connection, database, needs, limits=limits, window=budget.day(now))
-    await _put_off(connection, [row.seq for row, blocking in zip(rows, full, strict=True) if blocking])
-    kept = [row for row, blocking in zip(rows, full, strict=True) if not blocking]
+    await _put_off(connection, [row.seq for row, no in zip(rows, full, strict=True) if no and no.is_spent])
+    busy = [row.seq for row, no in zip(rows, full, strict=True) if no and not no.is_spent]
+    await _put_off(connection, busy, delay=BUSY_DELAY)
+    kept = [row for row, no in zip(rows, full, strict=True) if no is None]
     token = uuid4()
     await _lease(connection, kept, reserved, token, terms)
     claims = [
@@ -125,7 +127,7 @@ async def _claimed(
         )
         for row in kept
     ]
-    return claims, {scope for scope in full if scope}
+    return claims, {refusal.scope for refusal in full if refusal}
 
 
 def _scopes(row: Any, events: _Events) -> tuple[str, ...]:
@@ -216,8 +218,10 @@ async def _lease(
         await connection.execute(statement)
 
 
-async def _put_off(connection: AsyncConnection, seqs: Sequence[int]) -> None:
+async def _put_off(
+    connection: AsyncConnection, seqs: Sequence[int], *, delay: timedelta = BUDGET_DELAY
+) -> None:
     if seqs:
         waiting = update(t.work).where(t.work.c.seq.in_(seqs))
-        due_at = later(BUDGET_DELAY.total_seconds())
+        due_at = later(delay.total_seconds())
         await connection.execute(waiting.values(due_at=due_at, waits_for=BudgetExhausted.reason))

@@ -99,12 +99,22 @@ async def test_events_without_room_wait_and_come_again_when_the_cap_is_raised(st
     assert [(row.waits_for, row.crashes) for row in waiting] == [("budget_exhausted", 0)]
     (total,) = [row for row in await rows(store.database, t.budget_window) if row.scope == "total"]
     assert (total.limit, total.reserved) == (250, 200)
-    assert total.refused_at is not None
+    assert total.refused_at is None, "calls under way hold it"
     assert await rich.claim(LANE, limit=1, rate=RATE) == [], "it is due within a minute, not before"
     await due_now(store.database)
     assert await poor.claim(LANE, limit=1, rate=RATE) == []
     await due_now(store.database)
     assert len(await rich.claim(LANE, limit=1, rate=RATE)) == 1
+
+
+async def test_a_cap_that_is_spent_says_when_it_last_refused(store: SqlStore) -> None:
+    await store.accept(notes(3))
+    poor = capped(store, total=150)
+    (claim,) = await poor.claim(LANE, limit=1, rate=RATE)
+    await poor.commit([replace(succeeded(claim), charge=Charge(70))])
+
+    assert await poor.claim(LANE, limit=2, rate=RATE) == []
+    assert {row.scope for row in await rows(store.database, t.budget_window) if row.refused_at} == {"total"}
 
 
 async def test_a_source_that_used_up_its_budget_does_not_hold_others_up(store: SqlStore) -> None:
@@ -148,10 +158,19 @@ async def test_a_call_without_room_settles_the_one_before_once(store: SqlStore) 
     again = Reservation(1, 150, spent=40, charge=Charge(40))
 
     assert [await thrifty.reserve(claim, again) for _ in "ab"] == [Room.FULL] * 2
+    assert await thrifty.reserve(claim, Reservation(1, 120)) is Room.GRANTED
 
+    assert await windows(store.database) == everywhere(120, 40, 0)
+    await thrifty.release([Release(claim, timedelta(0), "budget_exhausted", step=1)])
     assert await windows(store.database) == everywhere(0, 40, 0)
-    await thrifty.release([Release(claim, timedelta(0), "budget_exhausted", charge=Charge(40), step=1)])
-    assert await windows(store.database) == everywhere(0, 40, 0)
+
+
+async def test_while_calls_under_way_hold_the_room_the_wait_is_short(store: SqlStore) -> None:
+    await store.accept(notes(2))
+    thrifty = capped(store, total=250)
+    first, _ = await thrifty.claim(LANE, limit=2, rate=RATE)
+
+    assert await thrifty.reserve(first, Reservation(1, 240, spent=10, charge=Charge(10))) is Room.BUSY
 
 
 async def test_who_lost_the_claim_reserves_nothing(store: SqlStore) -> None:

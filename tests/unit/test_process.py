@@ -26,7 +26,15 @@ from pipeline.errors import (
 from pipeline.fence import unfence
 from pipeline.leak import canary
 from pipeline.process import process
-from pipeline.retry import BUDGET_DELAY, MAX_CRASHES, MAX_FAULTS, MAX_TRIES, OPEN_DELAY, WAIT_DELAY
+from pipeline.retry import (
+    BUDGET_DELAY,
+    BUSY_DELAY,
+    MAX_CRASHES,
+    MAX_FAULTS,
+    MAX_TRIES,
+    OPEN_DELAY,
+    WAIT_DELAY,
+)
 from pipeline.spend import Reservation, Room
 from pipeline.tab import Tab
 from schemas import Event, Text
@@ -493,7 +501,11 @@ async def test_calls_of_an_earlier_claim_are_not_charged_again() -> None:
 
 @pytest.mark.parametrize(
     ("room", "reason", "delay"),
-    [(Room.FULL, "budget_exhausted", BUDGET_DELAY), (Room.LOST, "cancelled", timedelta(0))],
+    [
+        (Room.BUSY, "budget_exhausted", BUSY_DELAY),
+        (Room.FULL, "budget_exhausted", BUDGET_DELAY),
+        (Room.LOST, "cancelled", timedelta(0)),
+    ],
 )
 async def test_a_call_that_finds_no_room_is_not_made_and_the_event_waits(
     room: Room, reason: str, delay: timedelta

@@ -79,7 +79,7 @@ def test_what_is_more_than_a_cap_is_never_allowed() -> None:
 
 
 def test_room_goes_to_those_who_come_first_and_smaller_ones_may_pass() -> None:
-    free = {"total": 100, "a": 50, "b": None}
+    free = {"total": 100, "a": 50}
     needs = [{"a": 40, "total": 40}, {"a": 20, "total": 20}, {"b": 60, "total": 60}, {"total": 1}]
 
     assert fit(needs, free) == [None, "a", None, "total"]
