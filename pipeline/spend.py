@@ -157,7 +157,8 @@ Need = Mapping[str, int]
 def fit(needs: Sequence[Need], free: Mapping[str, int]) -> list[str | None]:
     """For each need in order: None when it finds room in all its scopes, else one without.
 
-    What finds room takes it from those that come after it. `free` is the room by scope; one that is not in it has no end.
+    What finds room takes it from those that come after it. `free` is the room by scope; a scope that is not
+    in it has no end.
     """
     left = dict(free)
     full = []
