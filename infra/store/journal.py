@@ -20,17 +20,21 @@ async def journal(database: Database, attempts: Sequence[tuple[Attempt, Received
     """Attempts and the texts they refer to, in one transaction. May be called twice."""
     if not attempts:
         return
+    contents, rows = rows_of(attempts)
+    async with database.write() as connection:
+        await connection.execute(insert(database, t.content).on_conflict_do_nothing(), contents)
+        await connection.execute(insert(database, t.attempt).on_conflict_do_nothing(), rows)
+
+
+def rows_of(
+    attempts: Sequence[tuple[Attempt, Received]],
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The `content` rows, in the order of their ids, and the `attempt` rows."""
     contents: dict[UUID, dict[str, Any]] = {}
     for attempt, event in attempts:
         for row in _contents(attempt, event):
             contents[row["id"]] = row
-    rows = [_row(attempt, event) for attempt, event in attempts]
-    async with database.write() as connection:
-        await connection.execute(
-            insert(database, t.content).on_conflict_do_nothing(),
-            [contents[content_id] for content_id in sorted(contents)],
-        )
-        await connection.execute(insert(database, t.attempt).on_conflict_do_nothing(), rows)
+    return [contents[content_id] for content_id in sorted(contents)], [_row(*one) for one in attempts]
 
 
 async def read_attempts(
