@@ -8,6 +8,7 @@ import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from pydantic import SecretStr
 from consumers.api.context import ApiContext
 from consumers.door import Door
 from infra import database, schema, sentry
+from infra.answering import Answering
 from infra.bell import Bell
 from infra.database import Database
 from infra.endpoints import Endpoints
@@ -24,7 +26,7 @@ from infra.journal import BatchedJournal
 from infra.logs import logger
 from infra.metrics import Metrics
 from infra.settings import ModelSettings, Settings
-from infra.store import SqlStore, administration, versions
+from infra.store import SqlStore, administration, answered, versions
 from pipeline import catalogue as catalogues
 from pipeline import errors
 from pipeline.assemble import Call
@@ -150,8 +152,9 @@ def _kept_secret(path: Path) -> bytes:
 
 def world(deployment: Deployment, model: Model) -> World:
     """The surroundings of `process` in this process."""
+    answering = Answering(deployment.metrics, partial(answered.last_answered, deployment.database))
     return World(
-        model=Observed(model, deployment.metrics),
+        model=Observed(model, deployment.metrics, answering),
         journal=BatchedJournal(deployment.store),
         scribe=deployment.scribe,
         clock=clock,
@@ -172,10 +175,11 @@ def own_secrets(settings: Settings) -> frozenset[str]:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """A model whose attempts are counted and shown to Sentry; it adds nothing else."""
+    """A model whose attempts are counted, shown to Sentry and watched for a change of who answers."""
 
     model: Model
     metrics: Metrics
+    answering: Answering
 
     def rungs(self, aliases: Sequence[str]) -> tuple[Rung, ...]:
         return self.model.rungs(aliases)
@@ -190,8 +194,10 @@ class Observed:
         return await self.model.admit(endpoint)
 
     async def ask(self, call: Call) -> Attempt:
+        await self.answering.recall(call.endpoint, workflow=call.entry.workflow.name)
         attempt = await self.model.ask(call)
         self.metrics.attempt(attempt)
+        self.answering.note(attempt)
         sentry.record_attempt(attempt)
         return attempt
 

@@ -2,7 +2,7 @@
 
 `Metrics` is a value with a registry of its own, made once per process and passed along. What must be
 true however many processes run is counted in SQL instead: see `infra.metrics_sql`. No id is ever a
-label: labels come from closed sets, workflows and aliases.
+label: labels come from closed sets, such as workflows, aliases and endpoints.
 """
 
 from typing import Final, Literal
@@ -35,6 +35,7 @@ MetricName = Literal[
     "penstock_attempts_total",  # calls of models, by alias and failure reason ("" for a valid answer)
     "penstock_attempt_seconds",  # how long they took, by alias
     "penstock_tokens_total",  # by alias and direction: input, cached_input (not in input), output
+    "penstock_model_changes_total",  # times that another model answered than before, by endpoint
     "penstock_slots_in_flight",  # events that this process works on
     "penstock_commits_total",  # changesets, by fate: committed, fenced, buried
     "penstock_bells_total",  # doorbells over Redis, by result: rung, failed
@@ -54,6 +55,9 @@ class Metrics:
         self._attempts = self._counter("penstock_attempts_total", "Calls of models.", "alias", "failure")
         self._seconds = self._histogram("penstock_attempt_seconds", "Duration of model calls.", "alias")
         self._tokens = self._counter("penstock_tokens_total", "Tokens of models.", "alias", "direction")
+        self._changes = self._counter(
+            "penstock_model_changes_total", "Answers by another model than the one before.", "endpoint"
+        )
         self._slots = self._gauge("penstock_slots_in_flight", "Events that this process works on.")
         self._commits = self._counter("penstock_commits_total", "Changesets written.", "fate")
         self._bells = self._counter("penstock_bells_total", "Doorbells over Redis.", "result")
@@ -78,6 +82,14 @@ class Metrics:
             ("output", max(0, usage.output_tokens)),
         ):
             self._tokens.labels(attempt.alias, direction).inc(tokens)
+
+    def endpoint_used(self, endpoint: str) -> None:
+        """It is about to be called for the first time: what is counted of it begins at zero."""
+        self._changes.labels(endpoint)
+
+    def model_changed(self, endpoint: str) -> None:
+        """Another model answered there than before."""
+        self._changes.labels(endpoint).inc()
 
     def slots_in_use(self, count: int) -> None:
         self._slots.set(count)
