@@ -8,6 +8,7 @@ import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from pydantic import SecretStr
 from consumers.api.context import ApiContext
 from consumers.door import Door
 from infra import database, prices, schema, sentry
+from infra.answering import Answering
 from infra.bell import Bell
 from infra.cache import StoredCache
 from infra.database import Database
@@ -26,7 +28,7 @@ from infra.ledger import StoredLedger
 from infra.logs import logger
 from infra.metrics import Metrics
 from infra.settings import ModelSettings, Settings
-from infra.store import SqlStore, administration, versions
+from infra.store import SqlStore, administration, answered, versions
 from pipeline import catalogue as catalogues
 from pipeline import errors
 from pipeline.assemble import Call, Prepared, Ticket
@@ -157,8 +159,9 @@ def _kept_secret(path: Path) -> bytes:
 
 def world(deployment: Deployment, model: Model) -> World:
     """The surroundings of `process` in this process."""
+    answering = Answering(deployment.metrics, partial(answered.last_answered, deployment.database))
     return World(
-        model=Observed(model, deployment.metrics),
+        model=Observed(model, deployment.metrics, answering),
         journal=BatchedJournal(deployment.store),
         ledger=StoredLedger(deployment.store),
         scribe=deployment.scribe,
@@ -181,10 +184,11 @@ def own_secrets(settings: Settings) -> frozenset[str]:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """A model whose attempts are counted and shown to Sentry; it adds nothing else."""
+    """A model whose attempts are counted, shown to Sentry and watched for a change of who answers."""
 
     model: Model
     metrics: Metrics
+    answering: Answering
 
     def rungs(self, aliases: Sequence[str]) -> tuple[Rung, ...]:
         return self.model.rungs(aliases)
@@ -196,6 +200,9 @@ class Observed:
         await self.model.refresh()
 
     async def admit(self, prepared: Prepared) -> Ticket | None:
+        # Before the ticket is drawn: nothing may wait between that and the call.
+        call = prepared.call
+        await self.answering.recall(call.endpoint, workflow=call.entry.workflow.name)
         return await self.model.admit(prepared)
 
     def parameters(self, endpoint: str) -> Parameters:
@@ -210,6 +217,7 @@ class Observed:
     async def ask(self, prepared: Prepared, ticket: Ticket) -> Attempt:
         attempt = await self.model.ask(prepared, ticket)
         self.metrics.attempt(attempt)
+        self.answering.note(attempt)
         sentry.record_attempt(attempt)
         return attempt
 

@@ -1,21 +1,30 @@
 """A provider's answer in, what we take of it out: read loosely, but never more than a row can hold."""
 
 import json
+from functools import lru_cache
+from typing import Any, Final
 
+from instructor.v2.providers.openai.handlers import OpenAIJSONSchemaHandler
 from openai.types.chat import ChatCompletion, ChatCompletionMessage
 from pydantic import ValidationError
 
-from schemas.extraction import Usage
+from pipeline.catalogue import Entry
+from pipeline.wire import unwrap, wire_model
+from schemas.extraction import Extraction, Reading, Usage
 from schemas.text import clean
 
 #: No answer has more; a larger count is a fault of the server, and no column holds it.
 _MOST_TOKENS = 2**40
 
+_HANDLER: Final[Any] = OpenAIJSONSchemaHandler()
 
+
+@lru_cache(maxsize=1)
 def read_completion(body: bytes) -> ChatCompletion:
     """The provider's answer; as loosely as the openai client reads it where a field is not OpenAI's.
 
     Compatible servers say `finish_reason` null or "eos". Raises ValueError for what is no completion.
+    Remembered until the next one: first its usage is read, then its text.
     """
     try:
         return ChatCompletion.model_validate_json(body)
@@ -30,6 +39,22 @@ def read_completion(body: bytes) -> ChatCompletion:
         ):
             raise
         return completion
+
+
+def read_answer(entry: Entry, body: bytes) -> Reading:
+    """The extraction in a provider's answer; raises what instructor raises for what is none.
+
+    Remembered for a moment: an answer is read when it comes, and again when it is judged.
+    """
+    extraction: type[Extraction] = entry.workflow.extraction
+    return _read_answer(extraction, body)
+
+
+@lru_cache(maxsize=64)
+def _read_answer(extraction: type[Extraction], body: bytes) -> Reading:
+    completion = read_completion(body)
+    wire = _HANDLER.parse_response(completion, response_model=wire_model(extraction), strict=False)
+    return Reading(*unwrap(extraction, wire))
 
 
 def usage_of(completion: ChatCompletion) -> Usage:

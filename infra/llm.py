@@ -17,11 +17,9 @@ from typing import Any
 import httpx2
 import openai
 from instructor.core.exceptions import IncompleteOutputException
-from instructor.v2.providers.openai.handlers import OpenAIJSONSchemaHandler
-from openai.types.chat import ChatCompletion
 from pydantic import ValidationError
 
-from infra.completion import read_completion, told, usage_of
+from infra.completion import read_answer, read_completion, told, usage_of
 from infra.endpoints import Endpoints
 from infra.requests import Requests, max_output_tokens
 from infra.settings import EndpointSettings
@@ -31,9 +29,8 @@ from pipeline.cache import Parameters
 from pipeline.catalogue import Entry
 from pipeline.extract import Rung
 from pipeline.spend import Rate, cost_micros, dearest, worst_case_micros
-from pipeline.wire import unwrap, wire_model
 from schemas.event import derived_id
-from schemas.extraction import Attempt, Extraction, Reading
+from schemas.extraction import Attempt, Reading
 from schemas.text import clean
 
 #: With the second one the client hands the response over unread, so that its size can be capped.
@@ -66,7 +63,6 @@ class OpenAIModel:
     clock: Callable[[], datetime]
     _requests: Requests = field(default_factory=Requests)
     _clients: dict[str, openai.AsyncOpenAI] = field(default_factory=dict)
-    _handler: Any = field(default_factory=OpenAIJSONSchemaHandler)
 
     def rungs(self, aliases: Sequence[str]) -> tuple[Rung, ...]:
         """Per alias the endpoints that can be called now."""
@@ -137,7 +133,7 @@ class OpenAIModel:
 
     def read(self, entry: Entry, attempt: Attempt) -> Reading:
         """The answer in an attempt without a failure."""
-        return self._parse(entry, read_completion(attempt.response))
+        return read_answer(entry, attempt.response)
 
     async def close(self) -> None:
         for client in self._clients.values():
@@ -214,18 +210,13 @@ class OpenAIModel:
         if choice.finish_reason == "content_filter":
             raise _Failed(errors.ModelFiltered.reason, status=200, **known)
         try:
-            self._parse(entry, completion)
+            read_answer(entry, body)
         except IncompleteOutputException as error:
             raise _Failed(errors.Truncated.reason, status=200, **known) from error
         except (ValidationError, ValueError) as error:
             reason = errors.UnusableOutput.reason
             raise _Failed(reason, _complaints(error), status=200, **known) from error
         return known
-
-    def _parse(self, entry: Entry, completion: ChatCompletion) -> Reading:
-        extraction: type[Extraction] = entry.workflow.extraction
-        wire = self._handler.parse_response(completion, response_model=wire_model(extraction), strict=False)
-        return Reading(*unwrap(extraction, wire))
 
 
 async def _read(response: httpx2.Response, limit: int) -> bytes:

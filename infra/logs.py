@@ -41,6 +41,7 @@ LogName = Literal[
     "lease.lost",
     # The world: what is away, waits or comes back.
     "breaker.opened",
+    "model.changed",
     "version.incompatible",
     "store.unavailable",
     "partitions.paused",

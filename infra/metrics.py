@@ -2,7 +2,7 @@
 
 `Metrics` is a value with a registry of its own, made once per process and passed along. What must be
 true however many processes run is counted in SQL instead: see `infra.metrics_sql`. No id is ever a
-label: labels come from closed sets, workflows and aliases.
+label: labels come from closed sets, such as workflows, aliases and endpoints.
 """
 
 from typing import Final, Literal
@@ -36,6 +36,7 @@ MetricName = Literal[
     "penstock_attempt_seconds",  # how long they took, by alias
     "penstock_tokens_total",  # by alias and direction: input, cached_input (not in input), output
     "penstock_cache_hits_total",  # answers taken from the cache instead of a call, by workflow
+    "penstock_model_changes_total",  # times that another model answered than before, by endpoint
     "penstock_slots_in_flight",  # events that this process works on
     "penstock_commits_total",  # changesets, by fate: committed, fenced, buried
     "penstock_bells_total",  # doorbells over Redis, by result: rung, failed
@@ -56,6 +57,9 @@ class Metrics:
         self._seconds = self._histogram("penstock_attempt_seconds", "Duration of model calls.", "alias")
         self._tokens = self._counter("penstock_tokens_total", "Tokens of models.", "alias", "direction")
         self._hits = self._counter("penstock_cache_hits_total", "Answers from the cache.", "workflow")
+        self._changes = self._counter(
+            "penstock_model_changes_total", "Answers by another model than the one before.", "endpoint"
+        )
         self._slots = self._gauge("penstock_slots_in_flight", "Events that this process works on.")
         self._commits = self._counter("penstock_commits_total", "Changesets written.", "fate")
         self._bells = self._counter("penstock_bells_total", "Doorbells over Redis.", "result")
@@ -84,6 +88,14 @@ class Metrics:
     def cache_hit(self, workflow: str) -> None:
         """One answer from the cache."""
         self._hits.labels(workflow).inc()
+
+    def endpoint_used(self, endpoint: str) -> None:
+        """It is about to be called for the first time: what is counted of it begins at zero."""
+        self._changes.labels(endpoint)
+
+    def model_changed(self, endpoint: str) -> None:
+        """Another model answered there than before."""
+        self._changes.labels(endpoint).inc()
 
     def slots_in_use(self, count: int) -> None:
         self._slots.set(count)

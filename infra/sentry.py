@@ -7,7 +7,7 @@ counts. Messages of errors are not in it: a ValidationError or a database error 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any, Final, cast
+from typing import Any, Final, cast, get_args
 
 import sentry_sdk
 from sentry_sdk.integrations.atexit import AtexitIntegration
@@ -15,6 +15,7 @@ from sentry_sdk.integrations.excepthook import ExcepthookIntegration
 from sentry_sdk.tracing import TransactionSource
 from sentry_sdk.types import Event, Hint
 
+from infra.logs import LogName
 from infra.settings import SentrySettings
 from pipeline import errors
 from pipeline.claim import Claimed
@@ -30,6 +31,7 @@ _SENT: Final = frozenset(
         "event_id",
         "exception",
         "level",
+        "message",
         "platform",
         "release",
         "sdk",
@@ -44,6 +46,8 @@ _SENT: Final = frozenset(
     }
 )
 _SENT_CONTEXTS: Final = frozenset({"trace", "runtime"})
+#: The only messages that are sent: those of `warn`.
+_NAMES: Final = frozenset(get_args(LogName))
 _UNTOLD: Final = "(not sent: the message may quote an event)"
 _LONGEST_NAME: Final = 100
 _REPORTED: Final = "_penstock_reported"
@@ -143,6 +147,15 @@ def report(error: BaseException, **tags: str) -> None:
         scope.capture_exception(error)
 
 
+def warn(name: LogName, **tags: str) -> None:
+    """Send a warning under its name in the logs; `tags` are names and ids."""
+    if not sentry_sdk.is_initialized():
+        return
+    with sentry_sdk.new_scope() as scope:
+        scope.set_tags({tag: clean(value, max_length=_LONGEST_NAME) for tag, value in tags.items()})
+        scope.capture_message(name, level="warning")
+
+
 def _sentry_trace(traceparent: str | None) -> dict[str, str]:
     """W3C Trace Context as Sentry's own header, which is all that the SDK reads.
 
@@ -161,6 +174,8 @@ def _before_send(event: Event, hint: Hint) -> Event | None:
         if getattr(error, _REPORTED, False):
             return None
         setattr(error, _REPORTED, True)
+    if "message" in event and event["message"] not in _NAMES:
+        return None
     found: Any = event.get("exception") or {}
     for one in found.get("values") or ():
         one["value"] = _told(one.get("module"), one.get("type"))

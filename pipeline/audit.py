@@ -1,15 +1,27 @@
 """The audit trail's bytes: a record in, its canonical text and leaf hash out."""
 
 import hashlib
+import json
+import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import rfc8785
 
+#: Numbers that RFC 8785 writes otherwise than the standard library, or refuses: all but short integers.
+_ODD_NUMBER: Final = re.compile(r"[:,\[](?:NaN|-?Infinity|-?\d+(?:\d{15}|[.e][\de+-]*))[,}\]]")
+
 
 def canonical(record: Mapping[str, Any]) -> bytes:
-    """RFC 8785 bytes of a record of strings, integers, booleans, nulls, lists and objects."""
-    return rfc8785.dumps(dict(record))
+    """RFC 8785 bytes of a record of strings, integers, booleans, nulls, lists and objects.
+
+    Most records are ASCII with short integers, which the standard library writes alike, five times as
+    fast; the order of other keys and what has to be refused are left to the reference library.
+    """
+    plain = json.dumps(dict(record), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    if not plain.isascii() or _ODD_NUMBER.search(plain):
+        return rfc8785.dumps(dict(record))
+    return plain.encode()
 
 
 def leaf(content: bytes) -> bytes:

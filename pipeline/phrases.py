@@ -9,6 +9,7 @@ paraphrase gets through: a sign is a reason to ask a person, its absence is no r
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Final
 
 #: How far from its anchor a match may reach.
@@ -82,7 +83,7 @@ _SIGNS: Final = (
           r"|suppose|let us say|let's say)(?: that)? you (?:are|were)\b|\byou (?:are|play|were) an? "
           r"(?:\w{1,20} ){1,6}?who (?:must|has to|always|will|never)\b|\bin this (?:story|game"
           r"|scenario|simulation),? you (?:play|are|must|will)\b"),
-    _sign("role_change", "play|mode|jailbreak|act as|pretend",
+    _sign("role_change", "role|play|mode|jailbreak|act as|pretend",
           r"\brole-? ?play ?[:,]|\b(?:let us|let's) play a game\b|\bjailbr(?:eak|oken)\b|\b(?:dan"
           r"|developer|god|debug|unrestricted) mode (?:enabled|on|activated|and)\b|\benter (?:dan"
           r"|developer|god|debug|maintenance) mode\b|\bpretend to be\b|\bact as (?:my|if you|though "
@@ -109,7 +110,7 @@ _SIGNS: Final = (
     # A word to the machine
     _sign("addresses_model", "if you are",
           r"\bif you are (?:an? )?(?:ai|llm|language model|bot|automated|large language)\b"),
-    _sign("addresses_model", " ai|llm|language model| model|automated|ocr|software|parser| bot",
+    _sign("addresses_model", "ai|llm|language model| model|automated|ocr|software|parser|bot",
           r"\b(?:note|attention|message|instructions?|hint|footnote|task|memo|reminder)\b[ "
           r":,-]{0,3}(?:to|for)? ?(?:the |any |all |your )?(?:\w{1,12} )?(?:ai|llm|language models?"
           r"|automated (?:systems?|readers?|tools?)|bot|model|ocr(?: pipelines?)?|accounting "
@@ -120,7 +121,7 @@ _SIGNS: Final = (
           r"\b(?:automated reviewers?|analysis tools|extraction (?:tools?|models?)|ai (?:tools?"
           r"|readers?|reviewers?))\b (?:\w{1,12} )?(?:must|shall|should|is to|are to|has to|have "
           r"to)\b"),
-    _sign("addresses_model", " ki|sprachmodell|ia |ai ",
+    _sign("addresses_model", "ki|kis|sprachmodell|ia|ai",
           r"\b(?:hinweis|nachricht|anweisung) an (?:die|alle|jede) (?:ki|kis|sprachmodelle?)\b"
           r"|\bnote (?:a|pour) l'ia\b|\bnota para (?:la|a) ia\b|\bnota per l'(?:ia|ai)\b|\bnota "
           r"kepada ai\b"),
@@ -154,7 +155,7 @@ _SIGNS: Final = (
           r"!\[[^\]]{0,100}\]\(|\]\( ?(?:javascript|data|vbscript):"),
     _sign("markdown", "[//]",
           r"\[//\]: ?#"),
-    _sign("html", "<script|<iframe|<object|<embed|<svg|javascript:",
+    _sign("html", "<script|<iframe|<object|<embed|svg|javascript:",
           r"<(?:script|iframe|object|embed|svg)\b|javascript:"),
     _sign("html", "onerror|onload|onclick|onmouseover",
           r"<[^>]{0,200}\bon(?:error|load|click|mouseover) ?="),
@@ -186,9 +187,33 @@ _SIGNS: Final = (
           r"#{2} ?end ?#{2}|</document> ?<|\bthe document is over\b"),
 )  # fmt: skip
 
-_ANCHORS: Final = frozenset(anchor for sign in _SIGNS for anchor in sign.anchors)
-_IN_WORDS: Final = tuple(sorted(anchor for anchor in _ANCHORS if " " not in anchor.strip()))
-_ACROSS_WORDS: Final = tuple(sorted(_ANCHORS.difference(_IN_WORDS)))
+#: So much of a word's beginning tells whether an anchor may be there: most of them are looked up at once.
+_START_LENGTH: Final = 4
+#: Anchors that a pattern takes in the midst of a word, too.
+_INSIDE: Final = frozenset({"http", "display", "visibility", "javascript:"})
+_START_OF: Final = itemgetter(slice(_START_LENGTH))
+_WORD: Final = re.compile(r"\w+")
+_NO_WORD: Final = {sign: " " for sign in range(128) if not _WORD.match(chr(sign))}
+
+
+def _start(anchor: str) -> str | None:
+    """The start of a word that a text with `anchor` must hold; None where no word of it is sure.
+
+    An anchor of up to three letters is a whole word.
+    """
+    for word in reversed(list(_WORD.finditer(anchor))):
+        start = word[0][:_START_LENGTH]
+        is_whole = word.end() < len(anchor) or start == anchor
+        if anchor not in _INSIDE and (is_whole or len(start) == _START_LENGTH):
+            return start
+    return None
+
+
+_ANCHORS: Final = sorted({anchor for sign in _SIGNS for anchor in sign.anchors})
+_BY_START: Final = {
+    start: tuple(anchor for anchor in _ANCHORS if _start(anchor) == start) for start in map(_start, _ANCHORS)
+}
+_STARTS: Final = frozenset(start for start in _BY_START if start)
 
 _OBJECT: Final = re.compile(r"\{ ?\\?\"(\$?\w{1,40})\\?\" ?:")
 _SAY: Final = re.compile(
@@ -209,11 +234,7 @@ def phrases(folded: str, *, fields: Collection[str] = ()) -> Iterator[str]:
 
     `fields` are the names in the workflow's answer: a text that assigns to them knows too much.
     """
-    # The distinct words are a quarter of a long text: most anchors are not among them.
-    words = f" {' '.join(set(folded.split(' ')))} "
-    present = [anchor for anchor in _IN_WORDS if anchor in words]
-    present += [anchor for anchor in _ACROSS_WORDS if anchor in folded]
-    places = {anchor: list(_positions(folded, anchor)) for anchor in present}
+    places = {anchor: list(_positions(folded, anchor)) for anchor in _present(folded)}
     for sign in _SIGNS:
         if places.keys().isdisjoint(sign.anchors):
             continue
@@ -222,6 +243,13 @@ def phrases(folded: str, *, fields: Collection[str] = ()) -> Iterator[str]:
             yield sign.name
     if _dictates(folded, fields):
         yield "dictated_answer"
+
+
+def _present(folded: str) -> Iterator[str]:
+    """The anchors that the text holds: one pass over its words instead of one for each anchor."""
+    words = folded.translate(_NO_WORD).split() if folded.isascii() else _WORD.findall(folded)
+    for start in (None, *_STARTS.intersection(map(_START_OF, words))):
+        yield from (anchor for anchor in _BY_START[start] if anchor in folded)
 
 
 def _around(positions: list[int]) -> Iterator[tuple[int, int]]:

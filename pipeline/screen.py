@@ -29,6 +29,7 @@ _BLANK: Final = re.compile(
     "[\\s\x00-\x1f\x7f-\x9f\u00ad\u115f\u1160\u200b-\u200f\u2028-\u202e\u2060-\u206f\u2800\u3164\ufeff\U000e0000-\U000e007f]*"
 )
 _BINARY: Final = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\ufffd\ud800-\udfff]")
+_BINARY_ASCII: Final = bytes(sign for sign in range(128) if _BINARY.match(chr(sign)))
 
 _INVISIBLE: Final = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 #: Between two letters of the Latin script nobody needs them; emoji and other scripts do.
@@ -52,12 +53,13 @@ _MIXED: Final = re.compile(f"[A-Za-z][{_LOOKALIKE}]|[{_LOOKALIKE}][A-Za-z]")
 
 _BASE64: Final = re.compile(rf"[A-Za-z0-9+/_-]{{{_SHORTEST_BLOB},}}={{0,2}}")
 _HEX: Final = re.compile(r"(?:[0-9A-Fa-f]{2}){12,}")
-_PERCENT: Final = re.compile(r"(?:%[0-9A-Fa-f]{2}){3}")
+_PERCENT: Final = re.compile("%[0-9A-Fa-f]{2}" * 3)  # spelled out, so that the search jumps to the first sign
 _ENTITY: Final = re.compile(r"&(?:#\d{2,7}|#[xX][0-9A-Fa-f]{2,6}|quot);")
 _GLUE: Final = re.compile(r"[\"”'] ?\+ ?[\"“']")
 #: Letters set apart; words lie two blanks or more from each other.
 _APART: Final = re.compile(r"(?<!\S)\w(?:[ .*_-]\w){2,}(?!\S)")
-_WIDE: Final = re.compile(r"(?<!\S)\w [\w\"] \w [\w\"] \w(?!\S)")
+#: It begins with a blank, which the search jumps to; what is before the blank is looked at afterwards.
+_WIDE: Final = re.compile(r" (?<=\w )(?<!\S\w )[\w\"] \w [\w\"] \w(?!\S)")
 #: Words that give away a text written backwards, or in ROT13.
 _BACKWARDS: Final = ("snoitcurtsni", "erongi", "tpmorp", "metsys")
 _ROT13: Final = ("vafgehpgvba", "vtaber", "cebzcg", "flfgrz", "qvfertneq")
@@ -80,7 +82,7 @@ def screen(text: str, *, max_tokens: int, fields: Collection[str] = ()) -> Scree
         return Screening(refused="too_large")
     if _BLANK.fullmatch(text):
         return Screening(refused="empty")
-    if len(_BINARY.findall(text)) > MAX_BINARY_SHARE * len(text):
+    if _binaries(text) > MAX_BINARY_SHARE * len(text):
         return Screening(refused="binary")
     return Screening(flags=tuple(sorted(set(_signs(text, fields)))))
 
@@ -89,6 +91,13 @@ def token_bound(text: str) -> int:
     """No tokenizer makes more tokens of a text than this: each token of a byte-level vocabulary
     covers a byte of its UTF-8 form or more (a lone surrogate counts as the three bytes of U+FFFD)."""
     return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+
+
+def _binaries(text: str) -> int:
+    """How many control and replacement characters there are."""
+    if text.isascii():
+        return len(text) - len(text.encode().translate(None, _BINARY_ASCII))
+    return len(_BINARY.findall(text))
 
 
 def _signs(text: str, fields: Collection[str]) -> Iterator[str]:
@@ -103,7 +112,7 @@ def _signs(text: str, fields: Collection[str]) -> Iterator[str]:
     folded = _folded(text, odd)
     yield from phrases(folded, fields=fields)
     hidden = "".join(chr(ord(sign) - 0xE0000) for sign in tags)
-    for inner in (hidden, *_unveiled(text, folded)):
+    for inner in filter(None, (hidden, *_unveiled(text, folded))):
         if next(phrases(_folded(inner, _odd(inner)), fields=fields), None):
             yield "disguised"
 
@@ -150,9 +159,7 @@ def _closed_up(line: str) -> str:
 
 def _blobs(text: str, depth: int) -> Iterator[str]:
     """Texts inside the long words of a text, decoded; a picture or a key decodes to no text."""
-    for word in text.split():
-        if len(word) < _SHORTEST_BLOB:
-            continue
+    for word in [word for word in text.split() if len(word) >= _SHORTEST_BLOB]:
         for inner in map(_as_text, _decoded(word)):
             if inner:
                 yield inner

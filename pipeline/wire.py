@@ -83,7 +83,7 @@ def _quoted(extraction: type[Extraction], name: str, info: FieldInfo, mark: Mark
     title = "".join(part.title() for part in name.split("_"))
     pair = create_model(
         f"{title}Evidence",
-        __base__=Extraction,
+        __config__=Extraction.model_config,  # the answer around it has looked for unclean values already
         __module__=extraction.__module__,
         __doc__=None,
         quote=(Annotated[str, Text(MAX_QUOTE_LENGTH)], Field(description=_ABOUT_ONE)),

@@ -34,11 +34,10 @@ class Extraction(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _only_clean_values(cls, value: Any) -> Any:
-        for leaf in _leaves(value):
-            if isinstance(leaf, str):
-                refuse_unclean(leaf)
-            if isinstance(leaf, float) and not math.isfinite(leaf):
-                raise ValueError("holds NaN or infinity")
+        leaves = list(_leaves(value))
+        refuse_unclean("".join([leaf for leaf in leaves if isinstance(leaf, str)]))
+        if any(isinstance(leaf, float) and not math.isfinite(leaf) for leaf in leaves):
+            raise ValueError("holds NaN or infinity")
         return value
 
 

@@ -28,16 +28,20 @@ async def write_attempts(
     connection: AsyncConnection, database: Database, attempts: Sequence[tuple[Attempt, Received]]
 ) -> None:
     """The rows of at least one attempt, within a transaction."""
+    contents, rows = rows_of(attempts)
+    await connection.execute(insert(database, t.content).on_conflict_do_nothing(), contents)
+    await connection.execute(insert(database, t.attempt).on_conflict_do_nothing(), rows)
+
+
+def rows_of(
+    attempts: Sequence[tuple[Attempt, Received]],
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The `content` rows, in the order of their ids, and the `attempt` rows."""
     contents: dict[UUID, dict[str, Any]] = {}
     for attempt, event in attempts:
         for row in _contents(attempt, event):
             contents[row["id"]] = row
-    rows = [_row(attempt, event) for attempt, event in attempts]
-    await connection.execute(
-        insert(database, t.content).on_conflict_do_nothing(),
-        [contents[content_id] for content_id in sorted(contents)],
-    )
-    await connection.execute(insert(database, t.attempt).on_conflict_do_nothing(), rows)
+    return [contents[content_id] for content_id in sorted(contents)], [_row(*one) for one in attempts]
 
 
 async def read_attempts(

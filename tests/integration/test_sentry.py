@@ -14,6 +14,7 @@ from pydantic import SecretStr
 import infra.celery
 from consumers.wiring import Observed, clock
 from infra import sentry
+from infra.answering import Answering
 from infra.endpoints import Endpoints, Unshared
 from infra.ledger import NoLedger
 from infra.llm import OpenAIModel
@@ -67,13 +68,17 @@ def failing(note: Note, answer: Answer[Facts]) -> Decision:
     raise ValueError(f"{local} {answer.value.city}")
 
 
+async def nothing_recorded(endpoint: str, workflow: str) -> str | None:
+    return None
+
+
 @asynccontextmanager
 async def model_named(name: str) -> AsyncIterator[World]:
     async with serve(Options()) as url:
         settings = ModelSettings(base_url=f"{url}/v1", model=name, api_key=SecretStr(API_KEY))
         endpoints = Endpoints({"fast": settings, "strong": settings}, Unshared(), clock)
         inner = OpenAIModel(endpoints, clock)
-        seen = Observed(inner, Metrics())
+        seen = Observed(inner, Metrics(), Answering(Metrics(), nothing_recorded))
         yield World(seen, FakeJournal(), NoLedger(), SCRIBE, clock=clock, jitter=random.random, guard=GUARD)
         await inner.close()
 
@@ -260,3 +265,15 @@ def test_without_a_dsn_nothing_is_started(monkeypatch: pytest.MonkeyPatch) -> No
         sentry.report(RuntimeError())
 
     assert not sentry_sdk.is_initialized()
+
+
+async def test_a_warning_is_sent_under_its_name_and_no_other_message_is(project: Project) -> None:
+    start(project)
+
+    sentry.warn("model.changed", endpoint="m@here", before="m-1", after="m-2")
+    sentry_sdk.capture_message(f"of a library: {TEXT}", level="warning")
+
+    (warning,) = await project.items("event")
+    assert (warning["message"], warning["level"]) == ("model.changed", "warning")
+    assert warning["tags"] == {"process": "worker", "endpoint": "m@here", "before": "m-1", "after": "m-2"}
+    assert project.holds(*SECRETS) == []

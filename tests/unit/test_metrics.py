@@ -122,6 +122,7 @@ async def test_a_scrape_holds_every_metric_and_no_other(database: Database) -> N
     metrics = Metrics()
     metrics.attempt(attempt())
     metrics.answered(202)
+    metrics.endpoint_used("m@here")
     metrics.published("notes.facts.v1")
 
     text = metrics.text() + await SqlMetrics(database, workflows=["notes"]).text()

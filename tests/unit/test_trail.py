@@ -3,9 +3,12 @@
 import hashlib
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import rfc8785
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from pipeline import audit
 from pipeline.extract import GiveUp
@@ -36,6 +39,35 @@ def test_the_audit_record_is_canonical_bytes_with_their_leaf(written: Changeset)
 
     assert record.canonical == rfc8785.dumps(json.loads(record.canonical))
     assert record.leaf == hashlib.sha256(b"\x00" + record.canonical).digest()
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text()
+    | st.sampled_from(["[1.5]", ":30.1,"]),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=10,
+)
+
+
+@given(st.dictionaries(st.text(st.characters(max_codepoint=127)), JSON))
+@example({"\ue000": 1, "\U00010000": 2})
+@example({"a": 2**53, "b": [-(10**15)]})
+@example({"a": 1e16})
+@example({"a": float("nan")})
+@example({"a": "\ud800"})
+@example({"a": '\x7f\x1f"\\'})
+def test_the_canonical_bytes_are_those_of_the_reference_library(record: dict[str, Any]) -> None:
+    try:
+        expected = rfc8785.dumps(record)
+    except ValueError as error:
+        with pytest.raises(type(error)):
+            audit.canonical(record)
+    else:
+        assert audit.canonical(record) == expected
 
 
 def test_the_canonical_bytes_are_those_of_rfc_8785() -> None:
