@@ -6,7 +6,7 @@ from typing import Final
 from rapidfuzz import fuzz
 from rapidfuzz.distance import Levenshtein
 
-from pipeline.normalise import Normalised, normalise
+from pipeline.normalise import Normalised, normal_text
 from schemas.evidence import Verdict
 
 #: Shorter quotes are found only as they are: at 15 characters 3 of 120 foreign ones would pass.
@@ -35,7 +35,7 @@ class Located:
 
 def locate(quote: str, text: Normalised) -> Located | None:
     """Find `quote` in `text`: as it is, else, when it is long enough, the passage closest to it."""
-    wanted = normalise(quote).text.strip()
+    wanted = normal_text(quote).strip()
     if not wanted:
         return None
     spans = _occurrences(wanted, text)

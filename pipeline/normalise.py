@@ -81,6 +81,13 @@ def normalise(source: str) -> Normalised:
     return Normalised(source, "".join(parts), starts, sources)
 
 
+def normal_text(source: str) -> str:
+    """The text alone, where nobody asks for the way back."""
+    if source.isascii():
+        return _SEVERAL_BLANKS.sub(" ", source.translate(_ONE_BLANK).lower())
+    return normalise(source).text
+
+
 def _ascii(source: str) -> Normalised:
     """The same for ASCII alone, where only several blanks change the length."""
     pieces = _SEVERAL_BLANKS.split(source.translate(_ONE_BLANK).lower())  # text, blanks, text, ..., text
@@ -98,11 +105,15 @@ def _pieces(source: str) -> Iterator[tuple[str, int, int, bool]]:
         source = source.replace(blank, " ")
     for match in _SPECIAL.finditer(source):
         begin, end = match.span()
-        if begin > last and _joins(source[begin]):
+        is_blank = source[begin] == " "
+        if begin > last and not is_blank and _joins(source[begin]):
             begin -= 1
         if begin > last:
             yield source[last:begin].lower(), last, begin, True
-        yield from _run(source[begin:end], begin)
+        if is_blank:
+            yield " ", begin, end, False
+        else:
+            yield from _run(source[begin:end], begin)
         last = end
     if last < len(source):
         yield source[last:].lower(), last, len(source), True

@@ -14,6 +14,7 @@ import re
 import unicodedata
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote
 
@@ -30,6 +31,7 @@ _BLANK: Final = re.compile(
 )
 _BINARY: Final = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\ufffd\ud800-\udfff]")
 _BINARY_ASCII: Final = bytes(sign for sign in range(128) if _BINARY.match(chr(sign)))
+_NO_ASCII: Final = re.compile("[^\x00-\x7f]+")
 
 _INVISIBLE: Final = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 #: Between two letters of the Latin script nobody needs them; emoji and other scripts do.
@@ -119,7 +121,7 @@ def _signs(text: str, fields: Collection[str]) -> Iterator[str]:
 
 def _odd(text: str) -> frozenset[str]:
     """The distinct characters that are not ASCII: few in most texts, which makes them cheap to look at."""
-    return frozenset() if text.isascii() else frozenset(sign for sign in set(text) if sign > "\x7f")
+    return frozenset() if text.isascii() else frozenset("".join(_NO_ASCII.findall(text)))
 
 
 def _folded(text: str, odd: frozenset[str]) -> str:
@@ -132,6 +134,7 @@ def _folded(text: str, odd: frozenset[str]) -> str:
     return " ".join(text.lower().split())
 
 
+@lru_cache(maxsize=4096)
 def _plain(sign: str) -> str:
     if _INVISIBLE.match(sign):
         return ""

@@ -14,7 +14,7 @@ from pipeline.dates import dates
 from pipeline.ground import ground
 from pipeline.locate import locate
 from pipeline.marks import Kind
-from pipeline.normalise import normalise
+from pipeline.normalise import normal_text, normalise
 from pipeline.numerals import numbers
 from pipeline.support import says
 from schemas import Extraction, Money, Text
@@ -48,7 +48,7 @@ def as_a_whole(text: str) -> str:
 
 @given(TEXTS)
 def test_piece_by_piece_is_the_same_as_the_whole(text: str) -> None:
-    assert normalise(text).text == as_a_whole(text)
+    assert normalise(text).text == normal_text(text) == as_a_whole(text)
 
 
 @given(TEXTS, st.data())
