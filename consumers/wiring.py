@@ -5,7 +5,7 @@ import os
 import random
 import secrets
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -17,6 +17,7 @@ from pydantic import SecretStr
 
 from consumers.api.context import ApiContext
 from consumers.door import Door
+from consumers.observed import Observed
 from infra import database, prices, schema, sentry
 from infra.answering import Answering
 from infra.bell import Bell
@@ -31,19 +32,14 @@ from infra.settings import ModelSettings, Settings
 from infra.store import SqlStore, administration, answered, versions
 from pipeline import catalogue as catalogues
 from pipeline import errors
-from pipeline.assemble import Call, Prepared, Ticket
 from pipeline.assess import Guard
 from pipeline.breaker import Breaker
-from pipeline.cache import Parameters
 from pipeline.case import World
-from pipeline.catalogue import Catalogue, Entry
+from pipeline.catalogue import Catalogue
 from pipeline.errors import BreakerOpen
-from pipeline.extract import Rung
 from pipeline.ports import Model
-from pipeline.spend import Rate
 from pipeline.trail import noted
 from schemas.changeset import Actor, Scribe
-from schemas.extraction import Attempt, Reading
 
 if TYPE_CHECKING:
     from infra.llm import OpenAIModel
@@ -91,10 +87,13 @@ class Deployment:
 
 
 def deploy(settings: Settings) -> Deployment:
-    """Build from settings; connects to nothing. Raises InvalidSettingsError or InvalidWorkflowError."""
+    """Build from settings, with prices; connects to nothing.
+
+    Raises InvalidSettingsError or InvalidWorkflowError. A price that is missing is the business of `start`:
+    who only asks questions needs none.
+    """
     catalogue = catalogues.load(settings.workflows)
-    models = prices.priced(settings.models, needed=catalogue.aliases, now=clock())
-    settings = settings.model_copy(update={"models": models})
+    settings = settings.model_copy(update={"models": prices.priced(settings.models, now=clock())})
     connected = database.connect(settings.database.url, pool_size=settings.database.pool_size)
     scribe = Scribe(service(), release(), settings.kafka.max_message_bytes)
     store = SqlStore(
@@ -111,6 +110,7 @@ async def start(deployment: Deployment) -> None:
     """What every process does first: check the database's shape, register the workflows' versions."""
     await schema.check(deployment.database)
     catalogues.check_aliases(deployment.catalogue, deployment.settings.models)
+    prices.check(deployment.settings.models, deployment.catalogue.aliases)
     for found in await versions.incompatible(deployment.database, deployment.catalogue.entries):
         if not deployment.settings.is_embedded:
             raise found.error
@@ -180,49 +180,6 @@ def own_secrets(settings: Settings) -> frozenset[str]:
         for endpoint in model.all_endpoints
     }
     return frozenset(keys - {""})
-
-
-@dataclass(frozen=True, slots=True)
-class Observed:
-    """A model whose attempts are counted, shown to Sentry and watched for a change of who answers."""
-
-    model: Model
-    metrics: Metrics
-    answering: Answering
-
-    def rungs(self, aliases: Sequence[str]) -> tuple[Rung, ...]:
-        return self.model.rungs(aliases)
-
-    def room(self, alias: str) -> int | None:
-        return self.model.room(alias)
-
-    async def refresh(self) -> None:
-        await self.model.refresh()
-
-    async def admit(self, prepared: Prepared) -> Ticket | None:
-        # Before the ticket is drawn: nothing may wait between that and the call.
-        call = prepared.call
-        await self.answering.recall(call.endpoint, workflow=call.entry.workflow.name)
-        return await self.model.admit(prepared)
-
-    def parameters(self, endpoint: str) -> Parameters:
-        return self.model.parameters(endpoint)
-
-    def prepare(self, call: Call) -> Prepared:
-        return self.model.prepare(call)
-
-    def rate(self, entry: Entry, instructions: str) -> Rate:
-        return self.model.rate(entry, instructions)
-
-    async def ask(self, prepared: Prepared, ticket: Ticket) -> Attempt:
-        attempt = await self.model.ask(prepared, ticket)
-        self.metrics.attempt(attempt)
-        self.answering.note(attempt)
-        sentry.record_attempt(attempt)
-        return attempt
-
-    def read(self, entry: Entry, attempt: Attempt) -> Reading:
-        return self.model.read(entry, attempt)
 
 
 def model(deployment: Deployment) -> "OpenAIModel":

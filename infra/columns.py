@@ -1,4 +1,4 @@
-"""Column types that mean the same on PostgreSQL and SQLite: times, and the database's own clock."""
+"""Columns that mean the same on PostgreSQL and SQLite: times, their days, and the database's own clock."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -63,7 +63,7 @@ class utc_day(FunctionElement[str]):  # noqa: N801 - read as an SQL function
     name = "utc_day"
 
 
-# The format stands in the text: as a parameter it would be another one in GROUP BY than in SELECT.
+# The format is part of the text: as a parameter it would be another one in GROUP BY than in SELECT.
 @compiles(utc_day, "postgresql")
 def _utc_day_postgresql(element: Any, compiler: SQLCompiler, **options: Any) -> str:
     return f"to_char({compiler.process(element.clauses, **options)} AT TIME ZONE 'UTC', 'YYYY-MM-DD')"

@@ -30,6 +30,9 @@ MetricName = Literal[
     "penstock_ignored_total",  # by workflow: webhooks whose `adapt` said IGNORED
     "penstock_outbox_unpublished",  # messages that wait for the relay
     "penstock_reviews_waiting",  # by workflow: questions that wait for a person
+    "penstock_spend_micros",  # by scope: total, workflow:NAME; spent on this UTC day, in micro-units
+    "penstock_spend_cap_micros",  # by scope: the most that may be; no series where there is no cap
+    "penstock_calls_lost",  # calls that a crash may have cut off; paid at their worst case
     "penstock_database_up",  # 0: the numbers above are missing from this scrape
     # Counted by each process: aggregate with sum.
     "penstock_attempts_total",  # calls of models, by alias and failure reason ("" for a valid answer)

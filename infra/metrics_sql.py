@@ -14,7 +14,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from infra.database import Database
 from infra.metrics import MetricName
 from infra.store.read import Balance, Queues, balances, queues
+from infra.store.spend import lost_calls
+from infra.store.windows import Budget, budgets
 from pipeline.errors import StoreUnavailable
+from pipeline.spend import TOTAL
 from schemas.decision import Outcome
 
 _FRESH_SECONDS: Final = 2.0
@@ -53,9 +56,12 @@ class SqlMetrics:
             async with asyncio.timeout(_TIMEOUT_SECONDS):
                 counted = await balances(self.database, workflows=self.workflows)
                 waiting = await queues(self.database)
+                today = await budgets(self.database, _scopes(counted))
+                lost = await lost_calls(self.database)
         except (StoreUnavailable, SQLAlchemyError, TimeoutError):
             return [_up(0)]
-        return [*_of_balances(counted), *_of_queues(waiting, counted), _up(1)]
+        spending = _of_budgets(today, counted)
+        return [*_of_balances(counted), *_of_queues(waiting, counted), *spending, _lost(lost), _up(1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +127,29 @@ def _of_queues(waiting: Queues, counted: Mapping[str, Balance]) -> list[Metric]:
             "penstock_reviews_waiting", "Questions that wait for a person.", {**none, **waiting.reviews}
         ),
     ]
+
+
+def _scopes(counted: Iterable[str]) -> list[str]:
+    """Sources are left out: anybody may send a new one."""
+    return [TOTAL, *(f"workflow:{workflow}" for workflow in counted)]
+
+
+def _of_budgets(today: Sequence[Budget], counted: Iterable[str]) -> list[Metric]:
+    spent = _gauge("penstock_spend_micros", "Spent on this UTC day, in micro-units.", "scope")
+    caps = _gauge("penstock_spend_cap_micros", "The most that a UTC day may cost, in micro-units.", "scope")
+    known = {budget.scope: budget.spent for budget in today}
+    for scope in _scopes(counted):
+        spent.add_metric([scope], known.get(scope, 0))
+    for budget in today:
+        if budget.limit is not None:
+            caps.add_metric([budget.scope], budget.limit)
+    return [spent, caps]
+
+
+def _lost(count: int) -> Metric:
+    family = _gauge("penstock_calls_lost", "Calls that a crash may have cut off.")
+    family.add_metric([], count)
+    return family
 
 
 def _up(value: int) -> Metric:

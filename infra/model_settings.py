@@ -51,13 +51,6 @@ class EndpointSettings(Section):
         None, ge=0, description="Price of a million output tokens; set with the input price."
     )
 
-    @model_validator(mode="after")
-    def _both_prices(self) -> "EndpointSettings":
-        has_input, has_output = self.input_price is not None, self.output_price is not None
-        if has_input != has_output or (self.cached_input_price is not None and not has_input):
-            raise ValueError("set INPUT_PRICE and OUTPUT_PRICE, or no price at all")
-        return self
-
     @property
     def limits(self) -> Limits | None:
         """None where a minute has no limit."""

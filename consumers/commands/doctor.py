@@ -122,13 +122,13 @@ def _aliases(settings: "Settings", catalogue: "Catalogue") -> list[Finding]:
 
 def _prices(settings: "Settings", catalogue: "Catalogue") -> list[Finding]:
     from consumers.wiring import clock
-    from infra.prices import priced
+    from infra import prices
     from pipeline.errors import InvalidSettingsError
 
     try:
-        priced(settings.models, needed=catalogue.aliases, now=clock())
+        prices.check(prices.priced(settings.models, now=clock()), catalogue.aliases)
     except InvalidSettingsError as error:
-        return [Finding("problem", "prices", str(error), "No process starts without.")]
+        return [Finding("problem", "prices", str(error), "Set them: no process starts without.")]
     return []
 
 

@@ -52,9 +52,13 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str |
     console.print(grid)
 
 
-def money(micros: int | None) -> str:
-    """Micro-units as a decimal number, to the last of them."""
-    return "-" if micros is None else f"{micros // 1_000_000}.{micros % 1_000_000:06d}"
+def money(micros: int | None) -> str | None:
+    """Micro-units as a decimal number: 1.00, 0.98, 0.000412."""
+    if micros is None:
+        return None
+    whole, rest = divmod(micros, 1_000_000)
+    cents, small = divmod(rest, 10_000)
+    return f"{whole}.{cents:02d}{f'{small:04d}'.rstrip('0')}"
 
 
 def printable(text: str) -> str:

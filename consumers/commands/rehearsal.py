@@ -125,7 +125,7 @@ async def rehearsal(
             url = await stack.enter_async_context(serve(Options(latency_seconds=latency)))
             models = _simulated(wiring.simulated(settings, url).models, entry.workflow.models)
         _check(entry, models, alias)
-        models = priced(models, needed=entry.workflow.models, now=wiring.clock())
+        models = priced(models, now=wiring.clock())
         model = OpenAIModel(Endpoints(models, Unshared(), wiring.clock), wiring.clock)
         stack.push_async_callback(model.close)
         journal = MemoryJournal()

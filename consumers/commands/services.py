@@ -7,6 +7,7 @@ from typing import Final
 
 from consumers.commands.configuration import masked
 from consumers.commands.doctor import Finding
+from consumers.commands.waiting import look
 from infra import database as databases
 from infra import probes, schema
 from infra.settings import ModelSettings, Settings
@@ -20,7 +21,7 @@ _SKEW_SECONDS: Final = 2.0
 
 
 async def database(settings: Settings) -> Sequence[Finding]:
-    """Is it there, has it our tables, does its clock agree with ours, is a lane paused?"""
+    """Is it there, has it our tables, does its clock agree with ours, does anything wait?"""
     try:
         connected = databases.connect(settings.database.url, pool_size=1)
     except InvalidSettingsError as error:
@@ -34,12 +35,13 @@ async def database(settings: Settings) -> Sequence[Finding]:
         except InvalidSettingsError as error:
             return [*findings, _unmigrated(settings, str(error))]
         paused = await administration.paused_lanes(connected)
+        waiting = await look(connected, settings.spend)
     except StoreUnavailable:
         cure = "Start it, or correct PENSTOCK_DATABASE__URL."
         return [Finding("problem", "database", f"{where} does not answer", cure)]
     finally:
         await connected.close()
-    return [*findings, *(_paused(lane, who) for lane, who in sorted(paused.items()))]
+    return [*findings, *(_paused(lane, who) for lane, who in sorted(paused.items())), *waiting]
 
 
 def _clock(skew: float) -> Finding:

@@ -2,134 +2,146 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from datetime import date, timedelta
-from typing import Annotated, Any, Final
+from datetime import date
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from cyclopts import Parameter
-from sqlalchemy import RowMapping
 
-from consumers import wiring
 from consumers.commands import output
 from consumers.commands.output import Json, money
-from consumers.commands.running import deployed, run
-from infra.store import spend as store
-from infra.store.spend import By, Spending, Spent
-from pipeline.errors import InvalidSettingsError
 
-#: By day, one wants to see a few.
-_DAYS: Final = timedelta(days=6)
+if TYPE_CHECKING:
+    from infra.store.spend import Spending, Spent
+    from infra.store.windows import Budget
 
-_COLUMNS: Final[Sequence[tuple[str, Callable[[Spending], Any]]]] = (
+_Column = tuple[str, Callable[["Spending"], Any]]
+
+_COLUMNS: Final[Sequence[_Column]] = (
     ("calls", lambda one: one.calls),
+    ("lost", lambda one: one.lost),
+    ("from cache", lambda one: one.cached),
+    ("saved", lambda one: money(one.saved_micros)),
     ("tokens in", lambda one: one.input_tokens),
-    ("cached", lambda one: _percent(one.cached_share)),
+    ("prompt cache", lambda one: _percent(one.prompt_cache_share)),
     ("out", lambda one: one.output_tokens),
     ("cost", lambda one: money(one.cost_micros)),
     ("unknown", lambda one: money(one.unknown_micros)),
-    ("outcomes", lambda one: one.events),
-    ("each", lambda one: money(one.micros_per_event)),
-    ("first model", lambda one: _percent(one.cheap_share)),
+    ("decided", lambda one: one.decided),
+    ("per outcome", lambda one: money(one.micros_per_outcome)),
+    ("first model", lambda one: _percent(one.first_model_share)),
 )
-#: Shown where there is any.
-_RARE_COLUMNS: Final[Sequence[tuple[str, Callable[[Spending], Any], Callable[[Spending], int]]]] = (
-    ("lost", lambda one: one.lost, lambda one: one.lost),
-    ("without price", lambda one: one.unpriced, lambda one: one.unpriced),
-    ("from cache", lambda one: one.from_cache, lambda one: one.from_cache),
-    ("saved", lambda one: money(one.saved_micros), lambda one: one.from_cache),
+#: Left out where no line has any.
+_RARE: Final[Sequence[tuple[str, Callable[["Spending"], int]]]] = (
+    ("lost", lambda one: one.lost),
+    ("from cache", lambda one: one.cached),
+    ("saved", lambda one: one.cached),
+    ("unknown", lambda one: one.unknown_micros),
 )
 
 
 def spend(
     *,
-    by: Annotated[By, Parameter(help="A line for each of these.")] = "workflow",
+    by: Annotated[
+        Literal["workflow", "model", "day", "source"], Parameter(help="A line for each of these.")
+    ] = "workflow",
     since: Annotated[
-        date | None, Parameter(help="The first UTC day; default: the last one, by day six before it.")
+        date | None, Parameter(help="The first UTC day, such as 2026-05-17; unset: that of --until.")
     ] = None,
-    until: Annotated[date | None, Parameter(help="The last UTC day, included; default: today.")] = None,
+    until: Annotated[date | None, Parameter(help="The last UTC day, included; unset: today.")] = None,
     as_json: Json = False,
 ) -> None:
-    """What calls of models have cost, from the journal; and the budgets of today, where there are any.
+    """What calls of models have cost, and what the caps of today leave. Days are UTC.
 
-    Columns: `cached` is the share of the input tokens that the provider had in its prompt cache; `unknown`
-    the part of the cost that the provider did not tell, counted at its worst case; `outcomes` the events
-    that came to one; `each` the cost for each of them, with all failed calls; `first model` the share of
-    them that the first, cheap model of the ladder was enough for. Where there are any: calls `lost` in a
-    crash, counted at their worst case; calls `without price`, not in the cost; answers `from cache`, which
-    are no calls, and what they `saved`.
+    `lost` are calls that a crash may have cut off, counted at their worst case, as is all that is `unknown`:
+    what the provider did not tell. Answers `from cache` (Penstock's own) are no calls, and `saved` what the
+    first ones cost. `prompt cache` is the share of input tokens that the provider's cache served. `decided`
+    are the events that came to an outcome, `per outcome` the cost for each of them, failed calls too;
+    `first model` is the share of the answered ones that needed no stronger model.
 
-    Money is in the currency of the prices in PENSTOCK_MODELS__*; list prices are in USD. In JSON it is in
-    whole millionths. An event with calls under several lines counts in each, and once in the total.
+    An event with calls in several lines counts in each, and once in the total. Money is in the currency of
+    the prices in PENSTOCK_MODELS__*, list prices are in USD; in JSON it is in whole millionths.
     """
-    today = wiring.clock().date()
-    until = until or today
-    since = since or (until - _DAYS if by == "day" else until)
+    from consumers.commands.running import run
+    from consumers.wiring import clock
+    from pipeline.errors import InvalidSettingsError
+
+    until = until or clock().date()
+    since = since or until
     if since > until:
-        raise InvalidSettingsError(f"--since {since} comes after --until {until}")
-    found, budgets = run(_read(since=since, until=until, by=by, today=today))
+        raise InvalidSettingsError(f"--since {since} is after --until {until}")
+    found, caps = run(_read(by, since, until))
     if as_json:
-        output.emit_json(_told(found, budgets, since=since, until=until, by=by))
-        return
-    _show(found, since=since, until=until, by=by)
-    _show_budgets(budgets, today)
+        output.emit_json(_told(by, since, until, found, caps))
+    else:
+        _show(by, since, until, found)
+        _show_caps(caps)
 
 
-async def _read(*, since: date, until: date, by: By, today: date) -> tuple[Spent, list[RowMapping]]:
+async def _read(
+    by: Literal["workflow", "model", "day", "source"], since: date, until: date
+) -> "tuple[Spent, list[Budget]]":
+    from consumers.commands.running import deployed
+    from infra.store.spend import spent
+    from infra.store.windows import budgets
+
     async with deployed() as deployment:
-        found = await store.spent(deployment.database, since=since, until=until, by=by)
-        return found, await store.budgets(deployment.database, day=today)
+        found = await spent(deployment.database, by, since=since, until=until)
+        return found, await budgets(deployment.database)
 
 
-def _told(found: Spent, budgets: list[RowMapping], *, since: date, until: date, by: By) -> dict[str, Any]:
+def _told(by: str, since: date, until: date, found: "Spent", caps: "list[Budget]") -> dict[str, Any]:
     return {
+        "by": by,
         "since": since.isoformat(),
         "until": until.isoformat(),
-        "by": by,
         "lines": [_line(line) for line in found.lines],
         "total": _line(found.total),
-        "budgets": budgets,
+        "caps_today": [{**asdict(cap), "reached": cap.is_reached} for cap in caps],
     }
 
 
-def _line(line: Spending) -> dict[str, Any]:
+def _line(line: "Spending") -> dict[str, Any]:
     return {
         **asdict(line),
-        "micros_per_event": line.micros_per_event,
-        "cached_share": line.cached_share,
-        "cheap_share": line.cheap_share,
+        "micros_per_outcome": line.micros_per_outcome,
+        "prompt_cache_share": line.prompt_cache_share,
+        "first_model_share": line.first_model_share,
     }
 
 
-def _show(found: Spent, *, since: date, until: date, by: By) -> None:
+def _show(by: str, since: date, until: date, found: "Spent") -> None:
     period = f"{since}" if since == until else f"{since} to {until}"
     if not found.lines:
-        output.say(f"{period} (UTC): no model was called.")
+        output.say(f"{period}, UTC: no model was called.")
         return
-    rare = [(name, cell) for name, cell, amount in _RARE_COLUMNS if amount(found.total)]
-    columns = [*_COLUMNS, *rare]
+    idle = {name for name, amount in _RARE if not amount(found.total)}
+    columns = [(name, cell) for name, cell in _COLUMNS if name not in idle]
+    lines = (*found.lines, found.total)
     output.table(
         (by, *(name for name, _ in columns)),
-        [(line.key, *(cell(line) for _, cell in columns)) for line in (*found.lines, found.total)],
-        title=f"Calls of models, {period} (UTC)",
+        [(line.key, *(cell(line) for _, cell in columns)) for line in lines],
+        title=f"Calls of models, {period}, UTC",
     )
 
 
-def _show_budgets(budgets: list[RowMapping], today: date) -> None:
-    if not budgets:
+def _show_caps(caps: "list[Budget]") -> None:
+    if not caps:
         return
     output.say("")
     output.table(
-        ("scope", "cap", "spent", "reserved", "left", "unknown", "last refused"),
-        [_budget(row) for row in budgets],
-        title=f"Budgets of today, {today} (UTC)",
+        ("scope", "cap", "spent", "reserved", "unknown", "reached"),
+        [
+            (
+                cap.scope,
+                "none" if cap.limit is None else money(cap.limit),
+                *(money(amount) for amount in (cap.spent, cap.reserved, cap.unknown)),
+                "yes" if cap.is_reached else "no",
+            )
+            for cap in caps
+        ],
+        title="Caps today, UTC",
     )
 
 
-def _budget(row: RowMapping) -> tuple[Any, ...]:
-    cap = row["limit"]
-    left = None if cap is None else max(cap - row["settled"] - row["reserved"], 0)
-    amounts = (cap, row["settled"], row["reserved"], left, row["unknown"])
-    return row["scope"], *map(money, amounts), row["refused_at"]
-
-
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{share:.0%}"
+def _percent(share: float | None) -> str | None:
+    return None if share is None else f"{share:.0%}"

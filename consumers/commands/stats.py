@@ -1,6 +1,7 @@
 """`penstock stats`: the reconciliation, from three sources that are counted apart."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from consumers.commands import output
@@ -8,20 +9,27 @@ from consumers.commands.output import Json
 
 if TYPE_CHECKING:
     from infra.store.read import Balance, Difference
+    from infra.store.windows import Budget
 
 
 def stats(*, as_json: Json = False) -> None:
-    """Accepted = sum of outcomes + in flight, by workflow. Exit code 1 when it does not add up."""
+    """Accepted = sum of outcomes + in flight, by workflow. Exit code 1 when it does not add up.
+
+    A workflow that is paused and a cap that holds events up are told, too: they are no imbalance.
+    """
     from consumers.cli import EXIT_FAILURE
     from infra.store import read
 
-    balances, paused = _read()
+    balances, paused, caps = _read()
     whole = read.total(balances.values())
     if as_json:
         workflows = {name: _told(balance) for name, balance in balances.items()}
-        output.emit_json({**_told(whole), "workflows": workflows, "paused": dict(paused)})
+        told = {**_told(whole), "workflows": workflows, "paused": dict(paused)}
+        output.emit_json({**told, "caps": [{**asdict(cap), "told": says} for cap, says in caps.items()]})
     else:
         show(balances, whole, paused)
+        for says in caps.values():
+            output.say(says)
     if not whole.balanced:
         raise SystemExit(EXIT_FAILURE)
 
@@ -48,15 +56,20 @@ def sentence(difference: "Difference") -> str:
     return f"{difference.workflow}: {difference.what} ({difference.count}){named}{more}"
 
 
-def _read() -> "tuple[dict[str, Balance], dict[str, str]]":
+def _read() -> "tuple[dict[str, Balance], dict[str, str], dict[Budget, str]]":
+    """The reconciliation, the paused lanes, and the caps that hold events up, each with its sentence."""
     from consumers.commands.running import deployed, run
-    from infra.store import administration, read
+    from consumers.commands.waiting import sentence
+    from infra.store import administration, read, windows
 
-    async def work() -> "tuple[dict[str, Balance], dict[str, str]]":
+    async def work() -> "tuple[dict[str, Balance], dict[str, str], dict[Budget, str]]":
         async with deployed() as deployment:
             names = deployment.catalogue.by_name
             found = await read.balances(deployment.database, workflows=names)
-            return found, await administration.paused_lanes(deployment.database)
+            paused = await administration.paused_lanes(deployment.database)
+            budgets = await windows.budgets(deployment.database)
+            spend = deployment.settings.spend
+            return found, paused, {budget: sentence(budget, spend) for budget in budgets if budget.holds}
 
     return run(work())
 

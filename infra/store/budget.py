@@ -7,10 +7,10 @@ each other in a ring.
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final
 
-from sqlalchemy import Boolean, bindparam, case, select, update
+from sqlalchemy import Boolean, bindparam, case, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from infra import tables as t
@@ -19,6 +19,8 @@ from infra.store.statements import NOW, held, insert
 from pipeline.claim import Claimed
 from pipeline.spend import Caps, Draw, Need, Refusal, Reservation, Return, Room, fit, minute_scopes, scopes_of
 from schemas.extraction import NO_CHARGE, Charge
+
+_MINUTE: Final = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,11 @@ class _Change:
 def day(moment: datetime) -> str:
     """The window of a moment: its UTC day. A charge settles in the window that reserved it."""
     return moment.date().isoformat()
+
+
+def minute(moment: datetime) -> str:
+    """The window of an endpoint's limits."""
+    return moment.isoformat(timespec="minutes")
 
 
 async def reserve(database: Database, claimed: Claimed, reservation: Reservation, *, caps: Caps) -> Room:
@@ -85,16 +92,27 @@ async def draw(database: Database, draws: Sequence[Draw], returns: Sequence[Retu
         limits |= {requests: one.limits.requests, tokens: one.limits.tokens}
     async with database.write() as connection:
         now = (await connection.execute(select(NOW))).scalar_one()
-        minute = now.isoformat(timespec="minutes")
+        this = minute(now)
         back = [
             _Change(minute_scopes(one.endpoint)[1], one.minute, one.drawn, Charge(one.used))
             for one in returns
-            if one.minute == minute  # what is past limits nobody
+            if one.minute == this  # what is past limits nobody
         ]
         await _change(connection, back)
         needs = [one.need for one in draws]
-        full = await take(connection, database, needs, limits=limits, window=minute)
-    return [None if refusal else minute for refusal in full]
+        full = await take(connection, database, needs, limits=limits, window=this)
+        await _forget(connection, limits, before=minute(now - _MINUTE))
+    return [None if refusal else this for refusal in full]
+
+
+async def _forget(connection: AsyncConnection, scopes: Iterable[str], *, before: str) -> None:
+    """Delete what is past. Last, when the rows of this minute are locked, so that no two do it at once.
+
+    The minute before stays: another process may have read the clock just before it ended, and would find
+    a fresh one.
+    """
+    w = t.budget_window.c
+    await connection.execute(delete(t.budget_window).where(w.scope.in_(list(scopes)), w.window < before))
 
 
 async def take(

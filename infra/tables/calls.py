@@ -3,10 +3,13 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Index, LargeBinary, Uuid
+from sqlalchemy import BigInteger, Index, LargeBinary, Uuid, text
 from sqlmodel import Field, SQLModel
 
 from infra.tables.fields import json, table, utc_time
+
+#: Calls that a crash may have cut off.
+_LOST = text("failure = 'lost'")
 
 
 class AttemptRow(SQLModel, table=True):
@@ -14,6 +17,8 @@ class AttemptRow(SQLModel, table=True):
     __table_args__ = (
         Index("attempt_event", "event_id", "revision", "step"),
         Index("attempt_started", "started_at"),
+        # Few are: this keeps counting them cheap.
+        Index("attempt_lost", "event_id", postgresql_where=_LOST, sqlite_where=_LOST),
     )
 
     id: UUID = Field(primary_key=True, sa_type=Uuid)

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import insert, update
 
 from infra import tables as t
 from infra.database import Database
@@ -303,3 +303,18 @@ async def test_many_processes_draw_no_more_than_there_is(store: SqlStore) -> Non
 
     by_minute = Counter(minute for batch in drawn for minute in batch if minute)
     assert set(by_minute.values()) == {30}
+
+
+async def test_past_minutes_of_an_endpoint_are_forgotten_when_it_is_drawn_from(store: SqlStore) -> None:
+    await store.draw([draw(1), Draw("n@here", 1, Limits(3, None))], [])
+    past = {"scope": "tokens:m@here", "window": "2024-05-17T12:00+00:00"}
+    async with store.database.write() as connection:
+        await connection.execute(insert(t.budget_window).values(**past, reserved=0, settled=0, unknown=0))
+
+    await store.draw([Draw("n@here", 1, Limits(3, None))], [])
+    assert past["window"] in [row.window for row in await rows(store.database, t.budget_window)]
+    await store.draw([draw(1)], [])
+
+    kept = [(row.scope, row.window) for row in await rows(store.database, t.budget_window)]
+    assert tuple(past.values()) not in kept
+    assert {scope for scope, _ in kept} == {"requests:m@here", "tokens:m@here", "requests:n@here"}

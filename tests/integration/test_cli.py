@@ -14,7 +14,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID, uuid4
@@ -205,17 +205,6 @@ def test_help_is_fast_because_it_imports_no_command() -> None:
     assert b"workflow" in ended.stdout
 
 
-@pytest.mark.parametrize(
-    ("command", "told"),
-    [("spend", "list prices are in USD"), ("stats", "Exit code 1"), ("workflow", "pause and resume")],
-)
-def test_the_help_of_a_command_is_all_that_it_says_of_itself(shell: Shell, command: str, told: str) -> None:
-    ended = shell.penstock(command, "--help")
-
-    assert ended.code == 0
-    assert told in " ".join(ended.out.split())
-
-
 BUSY: Final = (
     "busy = [m for m in ('openai', 'sqlalchemy', 'kafka', 'celery', 'fastapi') if m in sys.modules];"
 )
@@ -317,6 +306,23 @@ def test_dev_on_a_port_that_is_taken_says_so_in_one_line(tmp_path: Path) -> None
     assert ended.code == 2
     assert f"penstock: PENSTOCK_API__PORT: cannot listen on 127.0.0.1:{port}" in ended.err
     assert "Traceback" not in ended.err
+
+
+def test_a_process_does_not_start_without_a_price_and_who_asks_needs_none(shell: Shell) -> None:
+    aliases = ("FAST", "STRONG", "SPARE")
+    variables = {f"PENSTOCK_MODELS__{alias}__BASE_URL": "http://127.0.0.1:1/v1" for alias in aliases}
+    variables |= {f"PENSTOCK_MODELS__{alias}__MODEL": "m" for alias in aliases}
+    variables |= {f"PENSTOCK_MODELS__STRONG__{price}_PRICE": "0" for price in ("INPUT", "OUTPUT")}
+
+    ended = shell.penstock("dev", **variables)
+
+    assert ended.code == 2
+    assert ended.err.splitlines() == [
+        "penstock: there is no list price of 'm' at its address; set PENSTOCK_MODELS__FAST__INPUT_PRICE "
+        "and PENSTOCK_MODELS__FAST__OUTPUT_PRICE, per million tokens, 0 where it costs nothing"
+    ]
+    assert shell.penstock("stats", **variables).code == 0
+    assert "PENSTOCK_MODELS__FAST__INPUT_PRICE" in shell.separate("doctor", **variables).out
 
 
 def test_tail_prints_the_newest_messages_as_lines_of_json(shell: Shell) -> None:
@@ -457,6 +463,66 @@ def test_stats_name_what_is_missing_and_exit_with_1(shell: Shell, removed: str, 
     assert told in as_text.out
 
 
+def test_a_cap_that_holds_events_up_is_told_and_is_no_imbalance(shell: Shell) -> None:
+    now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.000000Z}"
+    budgets = {"total": 2_000_000, "workflow:receipts": 1_000_000, "source:shop": 1_001_000, "source:b": None}
+    for scope, cap in budgets.items():
+        is_held = scope in ("workflow:receipts", "source:shop")
+        window(shell, scope, now[:10], cap, refused_at=now if is_held else None)
+    named = {"PENSTOCK_SPEND__WORKFLOWS": '{"receipts": "1.00"}'}
+
+    told = shell.penstock("stats", PENSTOCK_SPEND__PER_WORKFLOW="1.00")
+    as_json = shell.penstock("stats", "--json", **named)
+
+    spent = "(0.98 spent, 0.02 reserved)"
+    says = f"workflow receipts waits: its cap of 1.00 a day is reached {spent}; it goes on at "
+    assert (told.code, as_json.code) == (0, 0)
+    assert f"{says}00:00 UTC or when PENSTOCK_SPEND__PER_WORKFLOW is raised" in told.out.splitlines()
+    shop, cap = as_json.json["caps"]
+    assert (
+        "source shop waits: its cap of 1.001 a day has less left than the next call may cost" in shop["told"]
+    )
+    assert (cap["scope"], cap["limit"], cap["spent"]) == ("workflow:receipts", 1_000_000, 980_000)
+    assert cap["told"] == f"{says}00:00 UTC or when PENSTOCK_SPEND__WORKFLOWS is raised"
+
+
+def window(shell: Shell, scope: str, window: str, limit: int | None, *, refused_at: str | None) -> None:
+    """0.98 of a budget are spent, and 0.02 reserved."""
+    values = (scope, window, limit, 20_000, 980_000, 0, refused_at)
+    written = ", ".join("NULL" if one is None else repr(one) for one in values)
+    columns = 'scope, window, "limit", reserved, settled, unknown, refused_at'
+    rows(shell, f"INSERT INTO budget_window ({columns}) VALUES ({written})")
+
+
+def test_what_was_spent_is_told_by_workflow_with_the_caps_of_today(shell: Shell) -> None:
+    today = f"{datetime.now(UTC):%Y-%m-%d}"
+    window(shell, "total", today, 1_000_000, refused_at=None)
+    window(shell, "workflow:receipts", today, None, refused_at=None)
+
+    told = shell.penstock("spend", "--since", "2000-01-01")
+    as_json = shell.penstock("spend", "--since", "2000-01-01", "--by", "model", "--json").json
+    nothing = shell.penstock("spend", "--until", "2000-01-01")
+    wrong = shell.penstock("spend", "--since", "2000-01-02", "--until", "2000-01-01")
+
+    assert told.code == 0
+    assert [
+        line.split()[:2] for line in told.out.splitlines() if line.startswith(("receipts", "total "))
+    ] == [
+        ["receipts", "2"],
+        ["total", "2"],
+        ["total", "1.00"],
+    ]
+    assert (as_json["by"], as_json["since"], as_json["until"]) == ("model", "2000-01-01", today)
+    assert (as_json["total"]["calls"], as_json["total"]["decided"]) == (2, 1)
+    assert as_json["total"]["micros_per_outcome"] == as_json["total"]["cost_micros"]
+    assert [(cap["scope"], cap["reached"]) for cap in as_json["caps_today"]] == [
+        ("total", True),
+        ("workflow:receipts", False),
+    ]
+    assert nothing.out.startswith("2000-01-01, UTC: no model was called.")
+    assert (wrong.code, wrong.err) == (2, "penstock: --since 2000-01-02 is after --until 2000-01-01\n")
+
+
 def test_a_pause_is_kept_told_and_on_record(shell: Shell) -> None:
     paused = shell.penstock("workflow", "pause", "receipts", "--json")
     again = shell.penstock("workflow", "pause", "receipts", "--json")
@@ -573,85 +639,6 @@ def test_a_misspelt_setting_is_told_once_beside_the_answer(shell: Shell) -> None
     assert ended.err.count("PENSTOCK_DATABSE__URL is no setting") == 1
 
 
-def test_spend_tells_what_the_calls_of_a_day_have_cost(shell: Shell) -> None:
-    day = str(NOW.date())
-
-    shown = shell.penstock("spend", "--since", day, "--until", day)
-    told = shell.penstock("spend", "--by", "model", "--since", day, "--until", day, "--json").json
-
-    assert shown.code == 0
-    title, columns, receipts, total = (line.split() for line in shown.out.splitlines())
-    assert " ".join(title) == f"Calls of models, {day} (UTC)"
-    assert " ".join(columns) == "workflow calls tokens in cached out cost unknown outcomes each first model"
-    assert receipts == ["receipts", "2", "200", "0%", "40", "0.000020", "0.000000", "1", "0.000020", "100%"]
-    assert total == ["total", *receipts[1:]]
-    assert (told["since"], told["until"], told["by"], told["budgets"]) == (day, day, "model", [])
-    assert [(line["key"], line["calls"], line["cost_micros"]) for line in told["lines"]] == [
-        ("fast-1", 2, 20)
-    ]
-    assert (told["total"]["events"], told["total"]["micros_per_event"]) == (1, 20)
-
-
-def test_spend_shows_what_is_rare_where_there_is_any_and_the_budgets_of_today(shell: Shell) -> None:
-    today = str(datetime.now(UTC).date())
-    rows(shell, "UPDATE attempt SET original_id = (SELECT id FROM attempt WHERE step = 0) WHERE step = 1")
-    rows(shell, "UPDATE attempt SET failure = 'lost' WHERE step = 0")
-    columns = 'scope, "window", "limit", reserved, settled, "unknown"'
-    rows(
-        shell,
-        f"INSERT INTO budget_window ({columns}) "
-        f"VALUES ('total', '{today}', 1000000, 250000, 500000, 7), ('source:shop', '{today}', NULL, 0, 1, 0)",
-    )
-
-    ended = shell.penstock("spend", "--since", str(NOW.date()))
-
-    lines = [line.split() for line in ended.out.splitlines()]
-    assert len(lines) == 9
-    assert lines[0] == ["Calls", "of", "models,", str(NOW.date()), "to", today, "(UTC)"]
-    assert " ".join(lines[1]).endswith("first model lost from cache saved")
-    assert lines[2][-3:] == ["1", "1", "0.000010"]
-    assert lines[5] == ["Budgets", "of", "today,", today, "(UTC)"]
-    assert lines[7:] == [
-        ["source:shop", "-", "0.000001", "0.000000", "-", "0.000000", "-"],
-        ["total", "1.000000", "0.500000", "0.250000", "0.250000", "0.000007", "-"],
-    ]
-
-
-def test_spend_of_a_day_without_calls_says_so_and_takes_no_other_order(shell: Shell) -> None:
-    nothing = shell.penstock("spend", "--since", "2020-01-01", "--until", "2020-01-02")
-    by_day = shell.penstock("spend", "--by", "day", "--until", "2020-01-09", "--json")
-    backwards = shell.penstock("spend", "--since", "2020-01-02", "--until", "2020-01-01")
-
-    assert nothing.out == "2020-01-01 to 2020-01-02 (UTC): no model was called.\n"
-    assert by_day.json["since"] == "2020-01-03"
-    assert (backwards.code, backwards.out) == (2, "")
-    assert "--since 2020-01-02 comes after --until 2020-01-01" in backwards.err
-
-
-def test_a_model_without_a_price_is_told_at_the_start_with_what_to_set(shell: Shell) -> None:
-    models = {
-        "PENSTOCK_MODELS__FAST__BASE_URL": "http://127.0.0.1:1/v1",
-        "PENSTOCK_MODELS__FAST__MODEL": "mine",
-        "PENSTOCK_MODELS__STRONG__MODEL": "gpt-4.1",
-        "PENSTOCK_MODELS__SPARE__MODEL": "nobody-asks-this",
-    }
-    free = {"PENSTOCK_MODELS__FAST__INPUT_PRICE": "0", "PENSTOCK_MODELS__FAST__OUTPUT_PRICE": "0"}
-
-    refused = shell.separate("dev", PENSTOCK_API__PORT="0", **models)
-    doctor = shell.separate("doctor", **models)
-    started = shell.penstock("stats", **models, **free)
-
-    assert refused.code == 2
-    assert refused.err.startswith(
-        "penstock: PENSTOCK_MODELS__FAST__INPUT_PRICE and PENSTOCK_MODELS__FAST__OUTPUT_PRICE: set them"
-    )
-    assert refused.err.count("\n") == 1
-    assert doctor.code == 1
-    assert "PENSTOCK_MODELS__FAST__OUTPUT_PRICE: set them" in doctor.out
-    assert "SPARE" not in refused.err
-    assert started.code == 0
-
-
 def test_topics_of_embedded_mode_need_no_making(shell: Shell) -> None:
     ended = shell.penstock("topics", "create", "--json")
 
@@ -668,6 +655,29 @@ def test_the_doctor_finds_embedded_mode_well(shell: Shell) -> None:
     warned = [one["found"] for one in ended.json["findings"] if one["state"] == "warning"]
     assert any("PENSTOCK_DATABSE__URL" in found for found in warned)
     assert any("support is paused" in found for found in warned)
+
+
+def test_the_doctor_tells_what_events_wait_for(shell: Shell) -> None:
+    now = datetime.now(UTC)
+    refused_at = f"{now:%Y-%m-%dT%H:%M:%S.000000Z}"
+    window(shell, "total", f"{now:%Y-%m-%d}", 1_000_000, refused_at=refused_at)
+    window(shell, "source:shop", f"{now:%Y-%m-%d}", 1_000_000, refused_at=refused_at)
+    for minute in (now, now + timedelta(minutes=1)):
+        window(shell, "tokens:gpt@host/v1", f"{minute:%Y-%m-%dT%H:%M}+00:00", 1_000_000, refused_at=None)
+    state = "'gpt@host/v1', 3, NULL, 1, '2100-01-01T00:00:00.000000Z', 'quota_exhausted'"
+    columns = "endpoint, failures, since, openings, retry_at, reason"
+    rows(shell, f"INSERT INTO endpoint_state ({columns}) VALUES ({state})")
+
+    ended = shell.separate("doctor", "--json")
+
+    assert ended.code == 0
+    warned = {one["found"]: one["cure"] for one in ended.json["findings"] if one["state"] == "warning"}
+    spent = "a day is reached (0.98 spent, 0.02 reserved)"
+    goes_on = "It goes on at 00:00 UTC or when PENSTOCK_SPEND"
+    assert warned[f"every workflow waits: the cap of 1.00 {spent}"] == f"{goes_on}__PER_DAY is raised."
+    assert warned[f"source shop waits: its cap of 1.00 {spent}"] == f"{goes_on}__PER_SOURCE is raised."
+    assert "gpt@host/v1 is not called (quota_exhausted); the next probe is due at 00:00:00 UTC" in warned
+    assert "TOKENS_PER_MINUTE" in warned["gpt@host/v1 has used up its tokens of this minute"]
 
 
 def test_the_doctor_says_what_to_do_where_nothing_answers(shell: Shell) -> None:
@@ -688,3 +698,14 @@ def test_the_doctor_says_what_to_do_where_nothing_answers(shell: Shell) -> None:
     assert "PENSTOCK_MODELS__STRONG__MODEL" in ended.out
     assert "planted" not in ended.out + ended.err
     assert "Traceback" not in ended.err
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [("spend", "list prices are in USD"), ("stats", "Exit code 1"), ("workflow", "pause and resume")],
+)
+def test_the_help_of_a_command_is_all_that_it_says_of_itself(shell: Shell, command: str, told: str) -> None:
+    ended = shell.penstock(command, "--help")
+
+    assert ended.code == 0
+    assert told in " ".join(ended.out.split())

@@ -12,7 +12,8 @@ import sentry_sdk
 from pydantic import SecretStr
 
 import infra.celery
-from consumers.wiring import Observed, clock
+from consumers.observed import Observed
+from consumers.wiring import clock
 from infra import sentry
 from infra.answering import Answering
 from infra.endpoints import Endpoints, Unshared

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import get_args
 
@@ -17,9 +18,14 @@ from infra.health import Ready, serve_health
 from infra.metrics import MetricName, Metrics
 from infra.metrics_sql import SqlMetrics
 from infra.store import SqlStore
+from pipeline.claim import Release
 from pipeline.ports import Written
+from pipeline.spend import Caps, Rate
 from schemas.decision import Outcome
+from schemas.extraction import Charge
 from tests.builders import SCRIBE, attempt, received
+
+SPEND = "penstock_spend_micros"
 
 Samples = Mapping[tuple[str, frozenset[tuple[str, str]]], float]
 
@@ -148,6 +154,21 @@ async def test_counts_come_from_sql_with_zeros_from_the_start(database: Database
     assert value(found, "penstock_outbox_unpublished") == 0
     for outcome in Outcome:
         assert value(found, "penstock_events_outcome", workflow="idle", outcome=outcome.value) == 0
+
+
+async def test_money_is_told_by_workflow_and_in_total_but_not_by_source(database: Database) -> None:
+    store = SqlStore(database, SCRIBE, caps=Caps(total=250))
+    await store.accept([received(id="a"), received(id="b")])
+    for claim in await store.claim("notes", limit=2, rate=Rate(100)):
+        await store.release([Release(claim, timedelta(0), "cancelled", charge=Charge(70))])
+
+    found = samples((await SqlMetrics(database, workflows=["notes", "idle"]).text()).decode())
+
+    money = {dict(labels)["scope"]: micros for (name, labels), micros in found.items() if name == SPEND}
+    assert money == {"total": 140, "workflow:notes": 140, "workflow:idle": 0}
+    assert value(found, "penstock_spend_cap_micros", scope="total") == 250
+    assert value(found, "penstock_spend_cap_micros", scope="workflow:notes") is None
+    assert value(found, "penstock_calls_lost") == 0
 
 
 async def test_counts_are_read_again_after_two_seconds(database: Database) -> None:

@@ -1,4 +1,4 @@
-"""Budgets: what is reserved and spent by scope and window, what each claim reserved, spending by day."""
+"""Budgets: what is reserved and spent by scope and window, what each claim reserved; calls by their day."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -24,6 +24,8 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("scope", "window"),
     )
     op.create_index("attempt_started", "attempt", ["started_at"])
+    lost = sa.text("failure = 'lost'")
+    op.create_index("attempt_lost", "attempt", ["event_id"], postgresql_where=lost, sqlite_where=lost)
     with op.batch_alter_table("work") as work:
         work.add_column(sa.Column("step", sa.Integer(), nullable=False, server_default="0"))
         work.add_column(sa.Column("reserved", sa.BigInteger(), nullable=False, server_default="0"))
