@@ -1,10 +1,10 @@
 """Ed25519 keys in and out: made, written, read; signatures made and checked, by `cryptography`.
 
-A signing key is written as Go's note package writes it: `PRIVATE+KEY+name+id+base64`.
+A signing key is written `NAME:SEED`, the seed as 64 hexadecimal digits, so that a shell can make one.
+The name is the origin of the log that it signs.
 """
 
-import base64
-import binascii
+import re
 from typing import Final
 
 from cryptography.exceptions import InvalidSignature
@@ -14,33 +14,29 @@ from pipeline.errors import InvalidSettingsError
 from pipeline.note import InvalidNote, PublicKey
 from pipeline.seal import Signer
 
-_PREFIX: Final = "PRIVATE+KEY+"
-_ED25519: Final = b"\x01"
-_NO_KEY: Final = "the audit log's signing key cannot be read; `penstock audit key new` makes one"
+_SEED: Final = re.compile("[0-9a-f]{64}")
 
 
 def new_key(name: str) -> str:
-    """A new signing key, written. Its name is the origin of the log that it signs."""
-    seed = Ed25519PrivateKey.generate()
-    try:
-        label = PublicKey(name, seed.public_key().public_bytes_raw()).label
-    except InvalidNote as error:
-        raise InvalidSettingsError(f"{name!r} is no name for a key: {error}") from error
-    return f"{_PREFIX}{label}+{base64.b64encode(_ED25519 + seed.private_bytes_raw()).decode()}"
+    """A new signing key, written."""
+    written = f"{name}:{Ed25519PrivateKey.generate().private_bytes_raw().hex()}"
+    read_key(written)
+    return written
 
 
 def read_key(written: str) -> Signer:
-    """The signer of a written signing key; raises InvalidSettingsError, which does not quote it."""
-    name, _, rest = written.strip().removeprefix(_PREFIX).partition("+")
-    id_, _, encoded = rest.partition("+")
+    """The signer of a written signing key; raises InvalidSettingsError, which does not quote the seed."""
+    name, _, seed = written.strip().rpartition(":")
+    if not _SEED.fullmatch(seed):
+        raise InvalidSettingsError(
+            "the audit log's signing key is not written NAME:SEED, with 64 hexadecimal digits in small "
+            "letters; `penstock audit key new NAME` makes one"
+        )
+    private = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(seed))
     try:
-        private = Ed25519PrivateKey.from_private_bytes(base64.b64decode(encoded, validate=True)[1:])
-        key = PublicKey(name, private.public_key().public_bytes_raw())
-    except (binascii.Error, ValueError) as error:
-        raise InvalidSettingsError(_NO_KEY) from error
-    if key.id.hex() != id_ or not written.startswith(_PREFIX):
-        raise InvalidSettingsError(_NO_KEY)
-    return Signer(key, private.sign)
+        return Signer(PublicKey(name, private.public_key().public_bytes_raw()), private.sign)
+    except InvalidNote as error:
+        raise InvalidSettingsError(f"{name!r} is no name for a signing key: {error}") from error
 
 
 def check(public: bytes, signature: bytes, text: bytes) -> bool:

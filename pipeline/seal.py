@@ -13,6 +13,7 @@ from typing import Final
 
 from pipeline import checkpoint, note
 from pipeline.checkpoint import NOTHING_BEFORE, Checkpoint
+from pipeline.errors import InvalidSettingsError
 from pipeline.merkle import Frontier
 from pipeline.note import PublicKey, Sign
 
@@ -37,6 +38,10 @@ class Seal:
     key: str
     note: str
 
+    @property
+    def origin(self) -> str:
+        return self.key.partition("+")[0]
+
 
 @dataclass(frozen=True, slots=True)
 class Signer:
@@ -47,7 +52,15 @@ class Signer:
 
 
 def seal(last: Seal | None, leaves: Sequence[bytes], *, sealed_at: datetime, signer: Signer) -> Seal:
-    """Append the leaves, in this order, to what `last` sealed."""
+    """Append the leaves, in this order, to what `last` sealed.
+
+    Raises InvalidSettingsError when the key is another log's: all checkpoints of a log have one origin.
+    """
+    if last and last.origin != signer.key.name:
+        raise InvalidSettingsError(
+            f"this audit log is signed as {last.origin!r}, the key is named {signer.key.name!r}; "
+            "a new key keeps the name of the old one"
+        )
     before = Frontier.unpacked(last.size, last.frontier) if last else Frontier()
     after = before.extended(leaves)
     state = Checkpoint(
