@@ -1,16 +1,18 @@
 """Settings in, where the audit log's keys and checkpoints are out."""
 
 import secrets
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from consumers.seal import Sealer
-from consumers.wiring import Deployment, clock
+from consumers.wiring import Deployment, clock, operator
 from infra.checkpoints import CheckpointFile
 from infra.keys import KeyFile
 from infra.lock import SingleRole
 from infra.settings import Settings
 from infra.signing import read_key
+from infra.store import seals
 from pipeline.errors import InvalidSettingsError
 from pipeline.seal import Signer
 from pipeline.trail import noted
@@ -44,15 +46,37 @@ def checkpoint_file(settings: Settings) -> CheckpointFile | None:
 
 def signer(settings: Settings) -> Signer:
     """The key to sign with now. Embedded mode makes one, with a name of its own, where there is none."""
+    file = key_file(settings)
+    if file and not settings.audit.key_file and not file.path.exists():
+        return file.make(f"penstock.local/{secrets.token_hex(4)}", now=clock())
+    return existing(settings)
+
+
+def existing(settings: Settings) -> Signer:
+    """The same, where there is one; raises InvalidSettingsError."""
     written = settings.audit.key.get_secret_value()
     if written:
         return read_key(written)
     file = key_file(settings)
     if file is None:
         raise InvalidSettingsError(_MISSING)
-    if not settings.audit.key_file and not file.path.exists():
-        return file.make(f"penstock.local/{secrets.token_hex(4)}", now=clock())
     return file.signer()
+
+
+async def rotated(deployment: Deployment, file: KeyFile) -> str:
+    """Put a new key into the file and on record; returns its public half, written.
+
+    On record first: a key that signs without a record would look like somebody else's.
+    """
+    last = await seals.last(deployment.database)
+    before = file.signer()
+    made = file.rotated(above=last.size if last else 0, now=clock())
+    body = {"action": "rotated", "key": str(made.signer.key), "before": str(before.key)}
+    scribe = replace(deployment.scribe, actor=operator())
+    record = noted(KEY_KIND, body, scribe=scribe, now=clock())
+    await seals.introduce(deployment.database, str(made.signer.key), record)
+    made.use()
+    return str(made.signer.key)
 
 
 def sealer(deployment: Deployment, role: SingleRole) -> Sealer:

@@ -37,25 +37,20 @@ class KeyFile:
         """Make the file; raises Conflict where one is, which is never overwritten."""
         if self.path.exists():
             raise Conflict(f"{self.path} holds a key; `penstock audit key rotate` replaces it")
-        draft, made = self._drafted(name, above=0, now=now)
+        made = self._drafted(name, above=0, now=now)
         try:
-            os.link(draft, self.path)  # unlike a rename, it does not replace what another process made
+            os.link(made.draft, self.path)  # unlike a rename, it does not replace what another process made
         except FileExistsError:
             return self.signer()
         finally:
-            draft.unlink()
-        return made
+            made.draft.unlink()
+        return made.signer
 
-    def rotate(self, *, above: int, now: datetime) -> Signer:
-        """Put a new key of the same name in the old one's place; `above` is the size of the log so far.
+    def rotated(self, *, above: int, now: datetime) -> "Draft":
+        """A new key of the same name, not in use yet; `above` is the size of the log so far."""
+        return self._drafted(self.signer().key.name, above=above, now=now)
 
-        The old private key is gone after that; its public half stays in the `.pub` file.
-        """
-        draft, made = self._drafted(self.signer().key.name, above=above, now=now)
-        draft.replace(self.path)
-        return made
-
-    def _drafted(self, name: str, *, above: int, now: datetime) -> tuple[Path, Signer]:
+    def _drafted(self, name: str, *, above: int, now: datetime) -> "Draft":
         """A new key in a file of its own. Its public half is kept first: a key unused harms nobody."""
         written = new_key(name)
         made = read_key(written)
@@ -66,4 +61,17 @@ class KeyFile:
         descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(written + "\n")
-        return draft, made
+        return Draft(made, draft, self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A key that waits beside the one in use."""
+
+    signer: Signer
+    draft: Path
+    path: Path
+
+    def use(self) -> None:
+        """Put it in the place of the old one, whose private half is gone then."""
+        self.draft.replace(self.path)

@@ -9,7 +9,7 @@ finding the same rows by anti-join costs a scan of the whole log, every second.
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, LargeBinary, Text, Uuid
+from sqlalchemy import BigInteger, LargeBinary, Text, Uuid
 from sqlmodel import Field, SQLModel
 
 from infra.tables.fields import sequence, table, utc_time
@@ -39,7 +39,6 @@ class SealRow(SQLModel, table=True):
     """`pipeline.seal.Seal`. Both unique columns stop a second sealer that missed the first one's batch."""
 
     __tablename__ = "audit_seal"
-    __table_args__ = (CheckConstraint("size > first", name="audit_seal_not_empty"),)
 
     batch: int = Field(primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})
     first: int = Field(sa_type=BigInteger, unique=True)

@@ -48,7 +48,6 @@ def upgrade() -> None:
         sa.Column("note", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("batch"),
         sa.UniqueConstraint("first"),
-        sa.CheckConstraint("size > first", name="audit_seal_not_empty"),
     )
     # A checkpoint is a message that is about no event.
     with op.batch_alter_table("outbox") as outbox:
