@@ -19,7 +19,6 @@ from infra.signing import check
 from infra.store import audit, proofs
 from infra.store.audit import Report
 from infra.store.proofs import Proof
-from infra.store.seals import last as last_seal
 from pipeline import checkpoint as checkpoints
 from pipeline import keyring, merkle, note, seal
 from pipeline.audit import leaf
@@ -69,8 +68,7 @@ def last(believed: Trust, path: Path) -> Checkpoint:
 
 async def verified(database: Database, believed: Trust, since: Checkpoint | None) -> Report:
     """Verify, with progress on stderr."""
-    newest = await last_seal(database)
-    with _bar((newest.size if newest else 0) - (since.size if since else 0)) as advance:
+    with _bar() as advance:
         async with database.read() as connection:
             return await audit.verify(connection, believed, since=since, progress=advance)
 
@@ -173,7 +171,7 @@ def _text(path: Path) -> str:
 
 
 @contextmanager
-def _bar(total: int) -> Iterator[audit.Progress]:
+def _bar() -> Iterator[audit.Progress]:
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -183,5 +181,5 @@ def _bar(total: int) -> Iterator[audit.Progress]:
         disable=not sys.stderr.isatty(),
     )
     with bar:
-        task = bar.add_task("records", total=total)
-        yield lambda verified: bar.update(task, completed=verified)
+        task = bar.add_task("records", total=None)
+        yield lambda verified, total: bar.update(task, completed=verified, total=total)

@@ -158,7 +158,7 @@ async def measure(database: Database, records: int, newer: int) -> None:
     for what, since in ((f"{records} verified", None), (f"{newer} verified since a checkpoint", kept)):
         began = time.monotonic()
         async with database.read() as connection:
-            report = await audit.verify(connection, trust, since=since, progress=lambda _: None)
+            report = await audit.verify(connection, trust, since=since, progress=lambda *_: None)
         _tell(f"{what}: {report.records} records, {report.findings.total} differences", began)
 
 

@@ -43,12 +43,12 @@ class Forger:
 Way = Callable[[Forger], Awaitable[None]]
 
 
-def edit(table: Table) -> Way:
-    """One column of one row gets another value."""
+def edit(table: Table, name: str | None = None) -> Way:
+    """One column of one row, this one or any, gets another value."""
 
     async def way(forger: Forger) -> None:
         row = await forger.pick(table)
-        column = forger.dice.choice(list(table.columns))
+        column = table.columns[name] if name else forger.dice.choice(list(table.columns))
         value = _other(row._mapping[column], column.type.python_type, forger.dice)
         await forger.run(update(table).where(_same(table, row)).values({column.name: value}))
 
@@ -228,7 +228,7 @@ def _other(value: Any, kind: type, dice: random.Random) -> Any:
     if kind is datetime:
         return value + timedelta(microseconds=dice.choice((1, -1, 3_600_000_000)))
     if kind is int:
-        return (value or 0) + dice.choice((10_000, 2**40))
+        return (value or 0) + dice.choice((10_000, 2**30))
     if kind is bytes:
         at = dice.randrange(len(value))
         return value[:at] + bytes([value[at] ^ (1 << dice.randrange(8))]) + value[at + 1 :]

@@ -1,9 +1,10 @@
 """`python -m infra.bench.tampering`: a thousand changes to a sealed log by a superuser, each found or not.
 
 In: `--database` (a PostgreSQL server's URL; SQLite in a temporary folder unless given), `--trials` of a
-single row each (a fifth as many follow that change all it takes), `--seed`. Out: ways of tampering, how often each was tried, how often `verify` found it, and the false
-alarms on the untouched log in between. Each change is made in a transaction with the triggers off,
-verified there, and rolled back. Exit code 1 when one was missed.
+single row each (a fifth as many follow that change all it takes), `--seed`. Out: ways of tampering, how
+often each was tried, how often `verify` found it, and the false alarms on the untouched log in between.
+Each change is made in a transaction with the triggers off, verified there, and rolled back. Exit code 1
+when one was missed.
 """
 
 import argparse
@@ -75,7 +76,7 @@ async def build(database: Database) -> tuple[Keys, Trust]:
 
 
 async def differences(connection: AsyncConnection, trust: Trust) -> int:
-    report = await audit.verify(connection, trust, progress=lambda _: None)
+    report = await audit.verify(connection, trust, progress=lambda *_: None)
     return report.findings.total
 
 
@@ -83,7 +84,7 @@ async def tried(database: Database, keys: Keys, trust: Trust, way: Way, dice: ra
     """Change something, verify, undo; returns whether it was found."""
     async with database.writer.connect() as connection:
         transaction = await connection.begin()
-        await _triggers_off(connection, database)
+        await triggers_off(connection, database)
         forger = Forger(connection, dice, old=keys.old, own=keys.other, stolen=keys.new)
         try:
             await way(forger)
@@ -92,7 +93,7 @@ async def tried(database: Database, keys: Keys, trust: Trust, way: Way, dice: ra
             await transaction.rollback()
 
 
-async def _triggers_off(connection: AsyncConnection, database: Database) -> None:
+async def triggers_off(connection: AsyncConnection, database: Database) -> None:
     if database.dialect == "postgresql":
         await connection.execute(text("SET LOCAL session_replication_role = replica"))
         return

@@ -20,8 +20,10 @@ from pipeline.verify import Findings, Trust, Walk
 
 _PAGE: Final = 5_000
 
-#: Told how many records of the log are verified.
-Progress = Callable[[int], None]
+_SEAL_TYPES: Final = {"first": int, "size": int, "root": bytes, "frontier": bytes, "link": bytes, "note": str}
+
+#: Told how many records of the log are verified, and how many there are.
+Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +47,15 @@ async def verify(
     if since is not None:
         walk.begin(since, await _seal(connection, since.batch))
     first, before, newest = walk.size, walk.batch, None
-    leaves = _Leaves(connection, findings, first)
+    stored, leaves = await _stored(connection, first), _Leaves(connection, findings, first)
     async for newest in _seals(connection, findings, before):
         rows = await leaves.until(newest.size)
         try:
             walk.step(newest, rows)
         except (TypeError, ValueError) as error:  # SQLite keeps any type in any column
             findings.add(f"audit_seal {newest.batch}", f"it or its leaves cannot be read: {error}")
-        progress(walk.size)
+        progress(walk.size - first, stored)
     walk.end(await leaves.rest())
-    stored = await _stored(connection, first)
     if stored != leaves.read:
         findings.add("audit_leaf", f"{stored} rows from place {first} on, {leaves.read} of them in order")
     await joins.joins(connection, findings, first=first)
@@ -79,7 +80,11 @@ async def _seals(connection: AsyncConnection, findings: Findings, after: int) ->
     while True:
         page = await _page(connection, findings, query.where(batch > after), batch, after + 1)
         for row in page:
-            yield as_seal(row._mapping)
+            seal = as_seal(row._mapping)
+            if all(isinstance(getattr(seal, name), kind) for name, kind in _SEAL_TYPES.items()):
+                yield seal
+            else:
+                findings.add(f"audit_seal {seal.batch}", "a column of it is of another type")
         if not page:
             return
         after = page[-1].batch
@@ -134,14 +139,30 @@ def _placed() -> Select[Any]:
 async def _page(
     connection: AsyncConnection, findings: Findings, query: Select[Any], key: Any, first: int
 ) -> list[Any]:
-    """The next rows. Where one cannot be read, it is named, and those around it are read one by one."""
+    """The next rows; one whose key is no number is named instead, as SQLite keeps any type in any column."""
+    found = await _readable(connection, findings, query, (key.table.name, first), (0, _PAGE))
+    rows = [row for row in found if type(row._mapping[key]) is int]
+    for row in found[len(rows) :]:  # they sort behind the numbers
+        findings.add(key.table.name, f"{row._mapping[key]!r} is no {key.name}")
+    return rows
+
+
+async def _readable(
+    connection: AsyncConnection,
+    findings: Findings,
+    query: Select[Any],
+    where: tuple[str, int],
+    part: tuple[int, int],
+) -> list[Any]:
+    """Part of the query's rows, from an offset on. One that cannot be read is found by halves, and named."""
+    offset, limit = part
     try:
-        return list((await connection.execute(query.limit(_PAGE))).all())
-    except (TypeError, ValueError):
-        rows: list[Any] = []
-        for number in range(first, first + _PAGE):
-            try:
-                rows += (await connection.execute(query.where(key == number))).all()
-            except (TypeError, ValueError) as error:
-                findings.add(f"{key.table.name} {number}", f"it or its record cannot be read: {error}")
-        return rows
+        return list((await connection.execute(query.offset(offset).limit(limit))).all())
+    except (TypeError, ValueError) as error:
+        if limit == 1:
+            table, first = where
+            findings.add(f"{table} {first + offset}", f"it or its record cannot be read: {error}")
+            return []
+    half = limit // 2
+    left = await _readable(connection, findings, query, where, (offset, half))
+    return left + await _readable(connection, findings, query, where, (offset + half, limit - half))

@@ -26,15 +26,15 @@ async def joins(connection: AsyncConnection, findings: Findings, *, first: int) 
     """
     found = findings.add
     if not first or not await _adds_up(connection, findings):
-        for row in await _rows(connection, _homeless()):
+        for row in await _rows(connection, findings, _homeless()):
             found(f"audit_record {row.id}", "has no place in the log, and does not wait for one")
-    for row in await _rows(connection, _misqueued()):
+    for row in await _rows(connection, findings, _misqueued()):
         found(f"audit_unsealed {row.seq}", f"its record {row.record_id} is missing, sealed or there twice")
-    for row in await _rows(connection, _unlike(first)):
+    for row in await _rows(connection, findings, _unlike(first)):
         what = "its result is missing" if row.state is None else "its result says something else"
         found(f"audit_record {row.id}", f"{what}: event {row.event_id}, revision {row.revision}")
     if not first:
-        for row in await _rows(connection, _unrecorded()):
+        for row in await _rows(connection, findings, _unrecorded()):
             found(f"result {row.event_id}, revision {row.revision}", "its audit record is missing")
 
 
@@ -54,14 +54,18 @@ async def _adds_up(connection: AsyncConnection, findings: Findings) -> bool:
 async def unsealed(connection: AsyncConnection, findings: Findings) -> int:
     """Check the records that wait for their seal; returns how many."""
     query = select(t.audit_record).join(t.audit_unsealed, queue.record_id == record.id)
-    for row in await connection.execute(query):
+    for row in await _rows(connection, findings, query):
         for what in flaws(row, leaf(row.canonical)):
             findings.add(f"audit_record {row.id}", what)
     return int((await connection.execute(select(func.count()).select_from(t.audit_unsealed))).scalar_one())
 
 
-async def _rows(connection: AsyncConnection, query: Select[Any]) -> list[Any]:
-    return list((await connection.execute(query.limit(NAMED))).all())
+async def _rows(connection: AsyncConnection, findings: Findings, query: Select[Any]) -> list[Any]:
+    try:
+        return list((await connection.execute(query.limit(NAMED))).all())
+    except (TypeError, ValueError) as error:  # SQLite keeps any type in any column
+        findings.add("a row without its counterpart", f"it cannot be read: {error}")
+        return []
 
 
 def _homeless() -> Select[Any]:
