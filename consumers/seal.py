@@ -59,6 +59,8 @@ class Sealer:
         try:
             if not await self.role.acquire():
                 return _STANDBY_SECONDS
+            if self.file is not None and self._filed is None:
+                self._filed = await self._begin(self.file)
             is_full = await self._seal()
             await self._append()
         except (StoreUnavailable, Conflict, InvalidSettingsError, OSError) as error:
@@ -80,10 +82,8 @@ class Sealer:
 
     async def _append(self) -> None:
         """Write to the file what it lacks."""
-        if self.file is None:
+        if self.file is None or self._filed is None:
             return
-        if self._filed is None:
-            self._filed = await self._begin(self.file)
         while found := await seals.notes_after(self.database, self._filed, limit=_NOTES):
             await asyncio.to_thread(self.file.append, [written for _, written in found])
             self._filed = found[-1][0]
