@@ -29,6 +29,7 @@ MetricName = Literal[
     "penstock_duplicates_total",  # by workflow
     "penstock_ignored_total",  # by workflow: webhooks whose `adapt` said IGNORED
     "penstock_outbox_unpublished",  # messages that wait for the relay
+    "penstock_audit_unsealed",  # committed audit records that wait for their seal
     "penstock_reviews_waiting",  # by workflow: questions that wait for a person
     "penstock_database_up",  # 0: the numbers above are missing from this scrape
     # Counted by each process: aggregate with sum.

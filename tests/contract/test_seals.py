@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from alembic import command
-from sqlalchemy import Table, delete, text, update
+from sqlalchemy import Table, delete, make_url, text, update
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from infra import database as databases
@@ -257,3 +258,40 @@ async def test_records_of_the_release_before_are_queued_in_their_order(empty_url
 
     assert [leaf.record_id for leaf in await log(database)] == [record(1).id, record(2).id]
     await database.close()
+
+
+async def test_a_role_that_owns_nothing_writes_and_seals_and_changes_nothing(shelf_postgresql: Shelf) -> None:
+    """PostgreSQL only: what README.md advises. SQLite has no roles."""
+    role = f"role_{uuid4().hex}"
+    with shelf_postgresql.lent() as url:
+        owner = databases.connect(url)
+        await run(
+            owner,
+            f"CREATE ROLE {role} LOGIN",
+            f"GRANT SELECT, INSERT ON audit_record, audit_leaf, audit_seal, audit_unsealed, outbox TO {role}",
+            f"GRANT DELETE ON audit_unsealed TO {role}",
+        )
+        guest = databases.connect(make_url(url).set(username=role).render_as_string(hide_password=False))
+
+        await write(guest, 1)
+        await sealed(guest)
+
+        assert len(await log(guest)) == 1
+        for statement in (
+            "UPDATE audit_record SET kind = kind",
+            "DELETE FROM audit_leaf",
+            "TRUNCATE audit_seal",
+            "ALTER TABLE audit_record DISABLE TRIGGER ALL",
+            "SET session_replication_role = replica",
+        ):
+            with pytest.raises(DBAPIError, match=r"permission denied|must be owner"):
+                await run(guest, statement)
+        await guest.close()
+        await run(owner, f"DROP OWNED BY {role}", f"DROP ROLE {role}")
+        await owner.close()
+
+
+async def run(database: Database, *statements: str) -> None:
+    async with database.write() as connection:
+        for statement in statements:
+            await connection.execute(text(statement))
