@@ -98,21 +98,20 @@ class Walk:
     def size(self) -> int:
         return self.frontier.size
 
-    def begin(self, state: Checkpoint, seal: Seal | None) -> bool:
-        """Start behind a trusted checkpoint; false when the log does not have it, whole."""
+    def begin(self, state: Checkpoint, seal: Seal | None) -> None:
+        """Start behind a trusted checkpoint; at the beginning, if the log does not have it, whole."""
         if seal is None or _text_of(seal) != state.text:
             self.findings.add(*_lost(state))
-            return False
+            return
         try:
             frontier = Frontier.unpacked(seal.size, seal.frontier)
         except ValueError:
             frontier = Frontier()
         if (frontier.size, frontier.root) != (state.size, state.root):
             self.findings.add(f"audit_seal {seal.batch}", "the frontier is not the one of the signed root")
-            return False
+            return
         self.frontier, self.batch, self.link = frontier, state.batch, state.link
         self.begun = state.size
-        return True
 
     def step(self, seal: Seal, rows: Sequence[Placed]) -> None:
         """The next seal, and the leaves that are stored before its end."""

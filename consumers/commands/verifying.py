@@ -1,6 +1,7 @@
 """Files and a database in, what `penstock audit verify` says of them out."""
 
 import base64
+import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -157,10 +158,21 @@ def _say(report: Report) -> None:
 
 
 def _checkpoints(believed: Trust, path: Path) -> Sequence[Checkpoint]:
-    found = believed.read(_text(path))
+    found = believed.read(_notes(_text(path)))
     if not found:
         raise InvalidSettingsError(f"{path}: there is no checkpoint in it that a trusted key signed")
     return found
+
+
+def _notes(text: str) -> str:
+    """The notes of a file that holds them, or the lines that `penstock tail audit.checkpoints.v1` printed."""
+    if not text.lstrip().startswith("{"):
+        return text
+    try:
+        found = [json.loads(line)["value"]["checkpoint"] for line in text.split("\n") if line.strip()]
+        return "\n\n".join(found)
+    except (ValueError, KeyError, TypeError):
+        return ""
 
 
 def _text(path: Path) -> str:

@@ -9,12 +9,15 @@ from pathlib import Path
 import pytest
 
 from consumers import trust, wiring
+from infra import database as databases
 from infra.lock import FileRole
 from infra.settings import DatabaseSettings, Settings
 from infra.signing import read_key
+from infra.store import LogPublisher, SqlStore
 from pipeline import checkpoint, note
 from pipeline.audit import leaf
 from pipeline.merkle import is_included
+from tests.builders import SCRIBE
 from tests.integration import test_cli
 from tests.integration.test_cli import Shell, rows
 
@@ -108,6 +111,24 @@ def test_a_log_that_begins_anew_is_not_the_one_whose_checkpoint_was_kept(sealed:
 
     assert audited(sealed).code == 1
     assert "no seal like the one that was kept: batch 1, 3 records" in audited(sealed).out
+
+
+def test_a_checkpoint_may_be_kept_as_the_topic_showed_it(sealed: Shell) -> None:
+    asyncio.run(publish(sealed))
+    shown = sealed.penstock("tail", "audit.checkpoints.v1", "-n", "1").out
+    (sealed.folder / "kept" / "checkpoints").write_text(shown)
+
+    assert audited(sealed).code == 0
+    assert "0 records after the first 3" in audited(sealed, "--since", "kept/checkpoints").out
+    (sealed.folder / "kept" / "checkpoints").write_text(shown.replace('"checkpoint"', '"other"'))
+    assert audited(sealed).code == 2
+
+
+async def publish(shell: Shell) -> None:
+    database = databases.connect(shell.variables["PENSTOCK_DATABASE__URL"])
+    store = SqlStore(database, SCRIBE)
+    await LogPublisher(database).publish(await store.unpublished(limit=10))
+    await database.close()
 
 
 def test_only_what_came_after_a_checkpoint_is_verified(sealed: Shell) -> None:
