@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from consumers import wiring
+from consumers import trust, wiring
 from consumers.drain import Drains
 from consumers.relay import Relay
 from consumers.supervisor import Child, Supervisor
@@ -35,7 +35,7 @@ class Embedded:
 
 @asynccontextmanager
 async def embedded(settings: Settings) -> AsyncIterator[Embedded]:
-    """Upgrade the database and run drains, relay and the suspects' child while the block runs.
+    """Upgrade the database and run drains, relay, sealer and the suspects' child while the block runs.
 
     Raises Conflict when another process runs on this database.
     """
@@ -52,6 +52,7 @@ async def embedded(settings: Settings) -> AsyncIterator[Embedded]:
             raise Conflict(f"another `penstock dev` runs on {settings.database.url}{holder}; stop it first")
         stack.push_async_callback(role.release)
         await schema.upgrade(deployment.database)
+        trust.signer(settings)  # made where there is none
         await wiring.start(deployment)
         await deployment.store.forget()
         drains = await stack.enter_async_context(_working(deployment))
@@ -90,6 +91,7 @@ async def _working(deployment: Deployment) -> AsyncIterator[Drains]:
     )
     publisher = LogPublisher(deployment.database)
     relay = Relay(deployment.store, publisher, single_role(deployment, "relay"), deployment.metrics)
+    sealer = trust.sealer(deployment, single_role(deployment, "seal"))
     child = Child(
         ("serve", "suspects"), wiring.environment(deployment.settings.models) | _database(deployment)
     )
@@ -101,6 +103,7 @@ async def _working(deployment: Deployment) -> AsyncIterator[Drains]:
         looking = group.create_task(drains.keep_looking(_LOOK_SECONDS))
         leases = group.create_task(drains.keep_leases())
         group.create_task(relay.run(stop))
+        group.create_task(sealer.run(stop))
         group.create_task(supervisor.run(stop))
         try:
             yield drains

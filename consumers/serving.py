@@ -16,7 +16,15 @@ from infra.metrics_sql import SqlMetrics
 log = logger()
 
 #: Ports of /metrics, /healthz and /readyz where the settings name none.
-PORTS: Final = {"api": 9100, "ingest": 9101, "worker": 9102, "supervisor": 0, "relay": 9103, "sweep": 9104}
+PORTS: Final = {
+    "api": 9100,
+    "ingest": 9101,
+    "worker": 9102,
+    "supervisor": 0,
+    "relay": 9103,
+    "sweep": 9104,
+    "seal": 9105,
+}
 
 
 async def until_stopped(

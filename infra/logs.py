@@ -48,6 +48,9 @@ LogName = Literal[
     "partitions.resumed",
     "outbox.published",
     "outbox.waiting",
+    "audit.sealed",
+    "audit.not_sealed",
+    "audit.cut",
     # A warning or an error of a library, by way of the standard library's logging.
     "library.message",
 ]

@@ -119,9 +119,12 @@ def _of_balances(counted: Mapping[str, Balance]) -> list[Metric]:
 def _of_queues(waiting: Queues, counted: Mapping[str, Balance]) -> list[Metric]:
     unpublished = _gauge("penstock_outbox_unpublished", "Messages that wait for the relay.")
     unpublished.add_metric([], waiting.unpublished)
+    unsealed = _gauge("penstock_audit_unsealed", "Audit records that wait for their seal.")
+    unsealed.add_metric([], waiting.unsealed)
     none = dict.fromkeys(counted, 0)
     return [
         unpublished,
+        unsealed,
         _by_workflow("penstock_events_due", "Events that may be claimed now.", {**none, **waiting.due}),
         _by_workflow(
             "penstock_reviews_waiting", "Questions that wait for a person.", {**none, **waiting.reviews}

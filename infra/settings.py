@@ -130,6 +130,21 @@ class SweepSettings(Section):
     look_seconds: float = Field(1.0, gt=0, description="How often overdue work is looked for.")
 
 
+class AuditSettings(Section):
+    key: SecretStr = Field(
+        SecretStr(""),
+        description="Signing key of the audit log, NAME:SEED; `penstock audit key new` makes one.",
+    )
+    key_file: str = Field(
+        "", description="The file that holds it instead; embedded mode makes one beside its database."
+    )
+    checkpoint_file: str = Field(
+        "", description="Signed checkpoints are appended to it; embedded mode has one beside its database."
+    )
+    seal_seconds: float = Field(1.0, gt=0, le=10, description="How often committed records are sealed.")
+    batch: int = Field(2_000, ge=1, le=20_000, description="Records under one seal at most.")
+
+
 class SimulatorSettings(Section):
     host: str = Field("127.0.0.1", description="Address of the simulated model.")
     port: int = Field(8099, ge=0, le=65_535, description="Port of the simulated model.")
@@ -177,6 +192,7 @@ class Settings(BaseSettings):
     worker: WorkerSettings = WorkerSettings()
     spend: SpendSettings = SpendSettings()
     sweep: SweepSettings = SweepSettings()
+    audit: AuditSettings = AuditSettings()
     simulator: SimulatorSettings = SimulatorSettings()
     sentry: SentrySettings = SentrySettings()
     log: LogSettings = LogSettings()

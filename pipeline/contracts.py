@@ -11,16 +11,16 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from pipeline.catalogue import Catalogue
-from pipeline.publish import AUDIT_TOPIC
+from pipeline.publish import AUDIT_TOPIC, CHECKPOINT_TOPIC
 from pipeline.workflow import AnyWorkflow
-from schemas.messages import AuditMessage, DeadLetter, published
+from schemas.messages import AuditMessage, CheckpointMessage, DeadLetter, published
 
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _REPLACED: Final = ("title", "description")
 
 
 def contracts(catalogue: Catalogue) -> dict[str, dict[str, Any]]:
-    """Schemas by topic, in order: what is produced, the dead letters, the audit records."""
+    """Schemas by topic, in order: what is produced, the dead letters, the audit trail."""
     producing: dict[str, list[AnyWorkflow]] = {}
     for entry in catalogue.entries:
         producing.setdefault(entry.workflow.produces, []).append(entry.workflow)
@@ -31,6 +31,8 @@ def contracts(catalogue: Catalogue) -> dict[str, dict[str, Any]]:
         found[topic] = _contract(topic, about, DeadLetter)
     about = "The audit trail: one record for each decision, without payload."
     found[AUDIT_TOPIC] = _contract(AUDIT_TOPIC, about, AuditMessage)
+    about = "The signed heads of the audit trail: one for each seal, in order."
+    found[CHECKPOINT_TOPIC] = _contract(CHECKPOINT_TOPIC, about, CheckpointMessage)
     return dict(sorted(found.items()))
 
 

@@ -1,19 +1,22 @@
 """A result in, the message that leaves by a topic out: CloudEvents, Kafka binary binding."""
 
 import base64
-from typing import Final
-from uuid import UUID
+from collections.abc import Mapping
+from typing import Any, Final
+from uuid import UUID, uuid5
 
 from cloudevents.core.bindings import kafka
 from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
 from pydantic import BaseModel
 
+from pipeline.seal import Seal
 from schemas.changeset import AuditRecord, OutboxMessage, Result
-from schemas.event import Received, derived_id
-from schemas.messages import AuditMessage, ContentReference, DeadLetter
+from schemas.event import NAMESPACE, Received, derived_id
+from schemas.messages import AuditMessage, CheckpointMessage, ContentReference, DeadLetter
 
 AUDIT_TOPIC: Final = "audit.records.v1"
+CHECKPOINT_TOPIC: Final = "audit.checkpoints.v1"
 _JSON: Final = JSONFormat()
 
 #: Base64 grows bytes by a third; the rest of a dead letter and its headers take less than this: source, id,
@@ -68,22 +71,36 @@ def dead_letter(result: Result, event: Received, *, reason: str, max_bytes: int)
     )
 
 
+def checkpoint_message(seal: Seal) -> OutboxMessage:
+    """A seal's signed checkpoint for its topic; all of one log have one key, so that they stay in order."""
+    identity = uuid5(NAMESPACE, f"{CHECKPOINT_TOPIC}\0{seal.note}")
+    body = CheckpointMessage(batch=seal.batch, size=seal.size, sealed_at=seal.sealed_at, checkpoint=seal.note)
+    attributes = {"subject": seal.origin, "time": seal.sealed_at}
+    value, headers = _wire(
+        identity, CHECKPOINT_TOPIC, body, type="penstock.audit_checkpoint", attributes=attributes
+    )
+    return OutboxMessage(identity, CHECKPOINT_TOPIC, seal.origin.encode(), value, headers)
+
+
 def _message(
     identity: UUID, topic: str, event: Received, audit: AuditRecord, *, body: BaseModel, type: str
 ) -> OutboxMessage:
-    attributes = {
-        "id": str(identity),
-        "source": "penstock",
-        "type": type,
-        "subject": str(event.event_id),
-        "time": audit.occurred_at,
-        "datacontenttype": "application/json",
-        "dataschema": f"penstock:contracts/{topic}.json",
-    }
-    wire = kafka.to_binary(CloudEvent(attributes, body.model_dump(mode="json")), _JSON)
-    headers = {name: value.decode() for name, value in wire.headers.items()}
-    headers |= {"id": str(identity), "type": type, "schema": f"penstock:contracts/{topic}.json"}
+    attributes = {"subject": str(event.event_id), "time": audit.occurred_at}
+    value, headers = _wire(identity, topic, body, type=type, attributes=attributes)
     headers["audit_leaf"] = audit.leaf.hex()
     if event.traceparent:
         headers["traceparent"] = event.traceparent
-    return OutboxMessage(id=identity, topic=topic, key=event.key, value=wire.value, headers=headers)
+    return OutboxMessage(id=identity, topic=topic, key=event.key, value=value, headers=headers)
+
+
+def _wire(
+    identity: UUID, topic: str, body: BaseModel, *, type: str, attributes: Mapping[str, Any]
+) -> tuple[bytes, dict[str, str]]:
+    """Value and headers of a message, as the CloudEvents Kafka binding has them."""
+    schema = f"penstock:contracts/{topic}.json"
+    required = {"id": str(identity), "source": "penstock", "type": type}
+    described = {"datacontenttype": "application/json", "dataschema": schema}
+    event = CloudEvent({**required, **attributes, **described}, body.model_dump(mode="json"))
+    wire = kafka.to_binary(event, _JSON)
+    headers = {name: value.decode() for name, value in wire.headers.items()}
+    return wire.value, headers | {"id": str(identity), "type": type, "schema": schema}

@@ -82,6 +82,17 @@ class AuditMessage(BaseModel):
     leaf: Annotated[str, Field(description="SHA-256(0x00 || bytes) as hex: an RFC 6962 leaf hash.")]
 
 
+class CheckpointMessage(BaseModel):
+    """A seal of the audit log, for whoever keeps watch: who has the newest one sees a log that was cut."""
+
+    model_config = ConfigDict(frozen=True)
+
+    batch: int = Field(description="Number of the seal: 1 for the first, then without a gap.")
+    size: int = Field(description="Records under the seal, all of the log so far.")
+    sealed_at: AwareDatetime
+    checkpoint: Annotated[str, Field(description="The signed note, as C2SP tlog-checkpoint has it.")]
+
+
 def published(extraction: type[Extraction]) -> Any:
     """The type of what a workflow's topic carries."""
     return ResultMessage[extraction] | WithdrawnMessage  # type: ignore[valid-type]

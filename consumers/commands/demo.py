@@ -27,7 +27,7 @@ from infra import logs, samples
 from infra import tables as t
 from infra.settings import DatabaseSettings, LogSettings, Settings
 from infra.simulator.script import text_hash
-from infra.store import read
+from infra.store import read, seals
 from infra.store.read import Balance
 from pipeline import receive
 from pipeline.errors import InvalidEvent
@@ -135,9 +135,8 @@ async def _script(running: Embedded, records: Sequence[Record]) -> None:
 
 
 async def _run(running: Embedded, records: Sequence[Record]) -> None:
-    """Send everything, then wait until nothing is in flight and nothing unpublished."""
+    """Send everything, then wait until nothing is in flight, unsealed or unpublished."""
     door = wiring.door(running.deployment, ring=lambda lane: None)
-    store = running.deployment.store
     bar = Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -154,9 +153,17 @@ async def _run(running: Embedded, records: Sequence[Record]) -> None:
             while True:
                 balance = read.total((await read.balances(running.deployment.database)).values())
                 bar.update(task, completed=sum(balance.outcomes.values()))
-                if balance.in_flight == 0 and not await store.unpublished(limit=1):
+                if balance.in_flight == 0 and await _is_settled(running):
                     return
                 await asyncio.sleep(_LOOK_SECONDS)
+
+
+async def _is_settled(running: Embedded) -> bool:
+    """Seals last but one: each makes a message."""
+    deployment = running.deployment
+    if await seals.unsealed(deployment.database, at_most=1):
+        return False
+    return not await deployment.store.unpublished(limit=1)
 
 
 async def _example(running: Embedded) -> UUID:
@@ -202,5 +209,5 @@ def _report(finished: Finished) -> None:
     story.show(finished.story)
     say(f"\nThe database stays, at {finished.database}. Look further with:")
     say(f"  export PENSTOCK_DATABASE__URL=sqlite:///{finished.database}")
-    say("  penstock stats; penstock dlq list; penstock tail receipts.extracted.v1")
+    say("  penstock stats; penstock dlq list; penstock tail receipts.extracted.v1; penstock audit verify")
     say("  penstock workflow new invoices      # your own, in five minutes: see README.md")

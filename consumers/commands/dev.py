@@ -2,7 +2,7 @@
 
 import asyncio
 
-from consumers import wiring
+from consumers import trust, wiring
 from consumers.api.app import create_app
 from consumers.api.serve import serve
 from consumers.commands.output import note
@@ -15,7 +15,7 @@ from pipeline.errors import InvalidSettingsError
 
 
 def dev() -> None:
-    """Run everything in one process until Ctrl-C: workers, relay, API. A second start resumes."""
+    """Run everything in one process until Ctrl-C: workers, relay, sealer, API. A second start resumes."""
     settings = settings_for("dev")
     if not settings.is_embedded:
         raise InvalidSettingsError(
@@ -51,4 +51,6 @@ def _greet(running: Embedded, port: int) -> None:
     else:
         for alias, model in sorted(settings.models.items()):
             note(f"  model   {alias}: {model.model} at {model.base_url}")
+    if file := trust.key_file(settings):
+        note(f"  audit   signed by {file.path}; public keys in {file.public}: keep a copy elsewhere.")
     note(f"  try     penstock emit {topics[0]} FILE; penstock stats")

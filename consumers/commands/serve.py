@@ -149,6 +149,18 @@ def sweep() -> None:
 
 
 @app.command
+def seal() -> None:
+    """Audit records to seals: places in the log, signed checkpoints. One is active per database."""
+    from consumers import trust
+    from infra.lock import AdvisoryRole
+
+    deployment = _prepare("seal")
+    trust.signer(deployment.settings)  # to say at once what is missing
+    sealer = trust.sealer(deployment, AdvisoryRole(deployment.database, "seal"))
+    run(until_stopped(deployment, "seal", sealer.run))
+
+
+@app.command
 def api() -> None:
     """HTTP in: webhooks and our own senders; and what became of an event."""
     from consumers.api.app import create_app

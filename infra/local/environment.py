@@ -1,5 +1,6 @@
 """What a Penstock process must be told to use one instance: a place in, variables and `<folder>/env` out."""
 
+import hashlib
 import shlex
 
 from infra.local.place import Place, remembered_ports, secret_of, write_whole
@@ -17,6 +18,7 @@ def variables(place: Place) -> dict[str, str]:
         "PENSTOCK_REDIS__URL": f"redis://127.0.0.1:{ports['redis']}/0",
         "PENSTOCK_KAFKA__BOOTSTRAP_SERVERS": f"127.0.0.1:{ports['kafka']}",
         "PENSTOCK_SECRET": secret_of(place),
+        "PENSTOCK_AUDIT__KEY": _audit_key(place),
         "PENSTOCK_API__PORT": str(ports["api"]),
         "PENSTOCK_SIMULATOR__PORT": str(ports["simulator"]),
         "PENSTOCK_MODELS__FAST__BASE_URL": model_url,
@@ -26,6 +28,13 @@ def variables(place: Place) -> dict[str, str]:
         "PENSTOCK_MODELS__STRONG__MODEL": "simulated-strong",
         "PENSTOCK_MODELS__STRONG__API_KEY": "simulated",
     }
+
+
+def _audit_key(place: Place) -> str:
+    """A signing key as lasting as the instance's secret: it is made of it."""
+    seed = hashlib.sha256(b"audit key\0" + secret_of(place).encode()).hexdigest()
+    name = hashlib.sha256(seed.encode()).hexdigest()[:8]
+    return f"penstock.local/{name}:{seed}"
 
 
 def write_env(place: Place) -> None:

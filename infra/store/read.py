@@ -275,6 +275,7 @@ class Queues:
     due: Mapping[str, int]
     in_flight: Mapping[str, int]
     unpublished: int
+    unsealed: int
     reviews: Mapping[str, int]
 
 
@@ -283,10 +284,12 @@ async def queues(database: Database) -> Queues:
     async with database.read() as connection:
         due = select(t.work.c.lane, func.count()).where(t.work.c.due_at <= NOW).group_by(t.work.c.lane)
         outbox = select(func.count()).select_from(t.outbox).where(t.outbox.c.published_at.is_(None))
+        unsealed = select(func.count()).select_from(t.audit_unsealed)
         reviews = select(t.review.c.workflow, func.count()).group_by(t.review.c.workflow)
         return Queues(
             due=dict((await connection.execute(due)).all()),
             in_flight=dict(await _in_flight(connection)),
             unpublished=int((await connection.execute(outbox)).scalar_one()),
+            unsealed=int((await connection.execute(unsealed)).scalar_one()),
             reviews=dict((await connection.execute(reviews)).all()),
         )

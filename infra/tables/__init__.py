@@ -7,11 +7,15 @@ from infra.tables.access import token
 from infra.tables.calls import answer_cache, attempt, budget_window, endpoint_state
 from infra.tables.decisions import audit_record, result, review, workflow_version
 from infra.tables.flow import content, counter, event, lane, outbox, topic_log, work
+from infra.tables.seals import audit_leaf, audit_seal, audit_unsealed
 
 __all__ = [
     "answer_cache",
     "attempt",
+    "audit_leaf",
     "audit_record",
+    "audit_seal",
+    "audit_unsealed",
     "budget_window",
     "content",
     "counter",

@@ -98,8 +98,8 @@ class OutboxRow(SQLModel, table=True):
 
     seq: int = sequence()
     id: UUID = Field(sa_type=Uuid, unique=True)
-    event_id: UUID = Field(sa_type=Uuid, index=True)
-    revision: int
+    event_id: UUID | None = Field(default=None, sa_type=Uuid, index=True)
+    revision: int | None = None
     topic: str
     key: bytes = Field(sa_type=LargeBinary)
     value: bytes = Field(sa_type=LargeBinary)

@@ -220,6 +220,7 @@ def _environment(stack: Stack) -> dict[str, str]:
         "PENSTOCK_KAFKA__BOOTSTRAP_SERVERS": os.environ["PENSTOCK_KAFKA__BOOTSTRAP_SERVERS"],
         "PENSTOCK_KAFKA__GROUP": stack.group,
         "PENSTOCK_SECRET": "the secret of the end-to-end tests",
+        "PENSTOCK_AUDIT__KEY": f"end-to-end.example/log:{secrets.token_hex(32)}",
         "PENSTOCK_SIMULATOR__PORT": str(stack.simulator_port),
         "PENSTOCK_API__PORT": str(stack.api_port),
     }

@@ -146,6 +146,7 @@ def test_the_same_catalogue_gives_the_same_text() -> None:
 
 def test_topics_are_all_that_is_read_or_written_to() -> None:
     assert topics(CATALOGUE) == [
+        "audit.checkpoints.v1",
         "audit.records.v1",
         "notes.facts.v1",
         "notes.written.v1",

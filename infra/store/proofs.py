@@ -1,0 +1,68 @@
+"""A record in, all that proves its place in the log out: for one record, or for many in a row."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from infra import tables as t
+from infra.store.seals import newest
+from pipeline.errors import Conflict, NotFound
+from pipeline.merkle import Tree
+from pipeline.seal import Seal
+
+_PAGE: Final = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """A record's bytes, its place, and the path from its leaf to the root that `seal` signs."""
+
+    record_id: UUID
+    canonical: bytes
+    sequence: int
+    path: tuple[bytes, ...]
+    seal: Seal
+
+
+@dataclass(frozen=True, slots=True)
+class Prover:
+    """The whole tree in memory, 64 bytes for each record: it proves any record under its seal."""
+
+    connection: AsyncConnection
+    tree: Tree
+    seal: Seal
+
+    async def prove(self, record: UUID | bytes) -> Proof:
+        """The proof of the record with this id or leaf; raises NotFound, or Conflict before it is sealed."""
+        column = t.audit_record.c.leaf if isinstance(record, bytes) else t.audit_record.c.id
+        joined = t.audit_record.outerjoin(t.audit_leaf, t.audit_leaf.c.record_id == t.audit_record.c.id)
+        columns = (t.audit_record.c.id, t.audit_record.c.canonical, t.audit_leaf.c.sequence)
+        row = (
+            await self.connection.execute(select(*columns).select_from(joined).where(column == record))
+        ).first()
+        if row is None:
+            raise NotFound(f"no audit record {record.hex() if isinstance(record, bytes) else record}")
+        if row.sequence is None or row.sequence >= self.tree.size:
+            raise Conflict(f"the audit record {row.id} is not sealed yet; ask again in a few seconds")
+        return Proof(row.id, row.canonical, row.sequence, tuple(self.tree.inclusion(row.sequence)), self.seal)
+
+
+async def prover(connection: AsyncConnection) -> Prover:
+    """Read every leaf up to the newest seal; raises NotFound when nothing is sealed."""
+    seal = await newest(connection)
+    if seal is None:
+        raise NotFound("nothing is sealed yet")
+    return Prover(connection, Tree([leaf async for leaf in _leaves(connection, seal.size)]), seal)
+
+
+async def _leaves(connection: AsyncConnection, size: int) -> AsyncIterator[bytes]:
+    place = t.audit_leaf.c
+    for first in range(0, size, _PAGE):
+        end = min(first + _PAGE, size)
+        query = select(place.leaf).where(place.sequence >= first, place.sequence < end)
+        for leaf in await connection.scalars(query.order_by(place.sequence)):
+            yield leaf

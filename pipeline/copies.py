@@ -1,0 +1,84 @@
+"""A row of `audit_record` in, what in it is not a copy of its own bytes out."""
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any, Final, Protocol
+
+
+class StoredRecord(Protocol):
+    """A row of `audit_record`."""
+
+    id: Any
+    kind: Any
+    canonical: Any
+    leaf: Any
+    occurred_at: Any
+    actor_kind: Any
+    actor_name: Any
+    event_id: Any
+    revision: Any
+    workflow: Any
+    version: Any
+    outcome: Any
+
+
+_COPIED: Final = (
+    "id",
+    "kind",
+    "occurred_at",
+    "actor_kind",
+    "actor_name",
+    "event_id",
+    "revision",
+    "workflow",
+    "version",
+    "outcome",
+)
+
+
+def flaws(row: StoredRecord, found: bytes) -> Iterator[str]:
+    """Every column that differs; `found` is the leaf hash of the row's bytes."""
+    if row.leaf != found:
+        yield "its leaf is not the hash of its bytes"
+    try:
+        copies = _copies(json.loads(row.canonical.decode()))
+    except (AttributeError, ValueError, TypeError, KeyError, RecursionError):
+        yield "its bytes are no audit record"
+        return
+    stored = _stored(row)
+    if stored != copies:
+        for name, column, copy in zip(_COPIED, stored, copies, strict=True):
+            if column != copy:
+                yield f"its column {name} says {column!s:.80}, its bytes say {copy!s:.80}"
+
+
+def _stored(row: StoredRecord) -> tuple[Any, ...]:
+    return (
+        str(row.id),
+        row.kind,
+        row.occurred_at,
+        row.actor_kind,
+        row.actor_name,
+        None if row.event_id is None else str(row.event_id),
+        row.revision,
+        row.workflow,
+        row.version,
+        row.outcome,
+    )
+
+
+def _copies(told: Mapping[str, Any]) -> tuple[Any, ...]:
+    actor = told["actor"]
+    return (
+        told["id"],
+        told["kind"],
+        datetime.fromisoformat(told["occurred_at"]),
+        actor["kind"],
+        actor["name"],
+        told.get("event_id"),
+        told.get("revision"),
+        told["workflow"],
+        told["version"],
+        told.get("outcome"),
+    )
