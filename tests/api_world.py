@@ -29,6 +29,7 @@ from pipeline import IGNORED, Ignored, Source
 from pipeline.catalogue import Catalogue
 from pipeline.trail import noted
 from tests.builders import SCRIBE, entry
+from tests.databases import DROP, LEAVE
 from tests.signing import SECRETS, SIGN
 
 TOPIC: Final = "notes.written.v1"
@@ -90,7 +91,8 @@ async def database(dialect: str, folder: Path) -> AsyncIterator[Database]:
     finally:
         await connected.close()
         async with server.connect() as connection:
-            await connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+            for statement in (LEAVE, DROP):
+                await connection.execute(text(statement.format(name=name)))
         await server.dispose()
 
 

@@ -22,6 +22,7 @@ from infra import schema
 from infra.database import Database
 from infra.store import SqlStore
 from tests.builders import SCRIBE
+from tests.databases import DROP, LEAVE
 
 _VARIABLE = "PENSTOCK_DATABASE__URL"
 
@@ -81,7 +82,8 @@ class Server:
 
     def close(self) -> None:
         for name in self._names:
-            self._connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+            for statement in (LEAVE, DROP):
+                self._connection.execute(statement.format(name=name))
         self._connection.close()
 
     @staticmethod
