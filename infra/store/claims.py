@@ -114,7 +114,7 @@ async def _claimed(
     await _put_off(connection, busy, delay=BUSY_DELAY)
     kept = [row for row, no in zip(rows, full, strict=True) if no is None]
     token = uuid4()
-    await _lease(connection, [*kept, *lost], reserved, token, terms)
+    await _lease(connection, [*kept, *lost], reserved, token, terms, now=now)
     claims = [
         Claimed(
             event=events[row.event_id][0],
@@ -202,7 +202,10 @@ async def _lease(
     reserved: Mapping[UUID, int | None],
     token: UUID,
     terms: _Terms,
+    *,
+    now: datetime,
 ) -> None:
+    """`now` is the moment whose window was reserved from: at midnight it is not the next statement's."""
     estimate = terms.rate.base_micros + (
         (cast(t.work.c.size, BigInteger) * terms.rate.micros_per_kib + 1023) // 1024
     )
@@ -212,7 +215,7 @@ async def _lease(
         token=token, lease_until=later(terms.lease_seconds), crashes=t.work.c.crashes + 1
     )
     if priced:
-        statement = leased.values(reserved=estimate, reserved_at=NOW).where(t.work.c.seq.in_(priced))
+        statement = leased.values(reserved=estimate, reserved_at=now).where(t.work.c.seq.in_(priced))
         await connection.execute(statement)
     if others:
         statement = leased.values(reserved=0, reserved_at=None).where(t.work.c.seq.in_(others))
