@@ -5,7 +5,7 @@ its SHA-256 under the event's salt, which is how the audit trail refers to it to
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _ATTEMPT = (
     "id", "revision", "step", "alias", "model_asked", "model_answered", "response_id", "version",
     "started_at", "latency_ms", "status", "finish_reason", "failure", "complaints",
-    "input_tokens", "cached_tokens", "output_tokens", "cost_micros", "original_id",
+    "input_tokens", "cached_tokens", "output_tokens", "cost_micros", "original_id", "larger",
 )  # fmt: skip
 _WORK = ("revision", "priority", "due_at", "lease_until", "crashes", "faults", "waits_for")
 _OUTBOX = ("id", "revision", "topic", "partition", "offset", "created_at", "published_at")
@@ -167,16 +167,28 @@ def _show_attempts(attempts: list[dict[str, Any]]) -> None:
         output.say(
             f"  revision {one['revision']}, step {one['step']}: {one['failure'] or 'an answer'}{status}"
         )
-        if one["original_id"]:
-            output.say(f"    cached    no call was made: the answer is that of attempt {one['original_id']}")
-        answered = f", answered by {one['model_answered']}" if one["model_answered"] else ""
-        output.say(f"    asked     {one['alias']} = {one['model_asked']}{answered}")
-        cost = "" if one["cost_micros"] is None else f", cost {output.money(one['cost_micros'])}"
-        tokens = f"{one['input_tokens']} tokens in, {one['output_tokens']} out"
-        output.say(f"    took      {one['latency_ms']} ms, {tokens}{cost}")
-        output.say(f"    answer    {_sized(one['response'])}")
-        for complaint in one["complaints"]:
-            output.say(f"    complaint {complaint}")
+        for line in _lost(one) if one["failure"] == "lost" else _call(one):
+            output.say(f"    {line}")
+
+
+def _lost(one: Mapping[str, Any]) -> list[str]:
+    """A call of which nothing is known but what it can have cost."""
+    told = ["the process ended before an answer was stored; the call may have been made"]
+    return told if one["cost_micros"] is None else [*told, f"cost {output.money(one['cost_micros'])} at most"]
+
+
+def _call(one: Mapping[str, Any]) -> Iterator[str]:
+    if one["original_id"]:
+        yield f"cached    no call was made: the answer is that of attempt {one['original_id']}"
+    answered = f", answered by {one['model_answered']}" if one["model_answered"] else ""
+    larger = ", with a larger limit" if one["larger"] else ""
+    yield f"asked     {one['alias']} = {one['model_asked']}{larger}{answered}"
+    cost = "" if one["cost_micros"] is None else f", cost {output.money(one['cost_micros'])}"
+    tokens = f"{one['input_tokens']} tokens in, {one['output_tokens']} out"
+    yield f"took      {one['latency_ms']} ms, {tokens}{cost}"
+    yield f"answer    {_sized(one['response'])}"
+    for complaint in one["complaints"]:
+        yield f"complaint {complaint}"
 
 
 def _show_result(result: Mapping[str, Any]) -> None:

@@ -101,7 +101,8 @@ async def _claimed(
 ) -> tuple[list[Claimed], set[str]]:
     """Lease those of the rows that find room, and put the others off; returns the scopes without room too."""
     events = await read_events(connection, [row.event_id for row in rows])
-    # `stats` names work without its event; it must not stop its lane.
+    # `stats` names work without its event; leased like the others, it does not stop its lane.
+    lost = [row for row in rows if row.event_id not in events]
     rows = [row for row in rows if row.event_id in events]
     attempts = await _attempts(connection, database, rows, events)
     reserved = {row.event_id: _reserved(row, events, attempts, terms) for row in rows}
@@ -113,7 +114,7 @@ async def _claimed(
     await _put_off(connection, busy, delay=BUSY_DELAY)
     kept = [row for row, no in zip(rows, full, strict=True) if no is None]
     token = uuid4()
-    await _lease(connection, kept, reserved, token, terms)
+    await _lease(connection, [*kept, *lost], reserved, token, terms, now=now)
     claims = [
         Claimed(
             event=events[row.event_id][0],
@@ -201,17 +202,20 @@ async def _lease(
     reserved: Mapping[UUID, int | None],
     token: UUID,
     terms: _Terms,
+    *,
+    now: datetime,
 ) -> None:
+    """`now` is the moment whose window was reserved from: at midnight it is not the next statement's."""
     estimate = terms.rate.base_micros + (
         (cast(t.work.c.size, BigInteger) * terms.rate.micros_per_kib + 1023) // 1024
     )
-    priced = [row.seq for row in rows if reserved[row.event_id] is not None]
-    others = [row.seq for row in rows if reserved[row.event_id] is None]
+    priced = [row.seq for row in rows if reserved.get(row.event_id) is not None]
+    others = [row.seq for row in rows if reserved.get(row.event_id) is None]
     leased = update(t.work).values(
         token=token, lease_until=later(terms.lease_seconds), crashes=t.work.c.crashes + 1
     )
     if priced:
-        statement = leased.values(reserved=estimate, reserved_at=NOW).where(t.work.c.seq.in_(priced))
+        statement = leased.values(reserved=estimate, reserved_at=now).where(t.work.c.seq.in_(priced))
         await connection.execute(statement)
     if others:
         statement = leased.values(reserved=0, reserved_at=None).where(t.work.c.seq.in_(others))

@@ -280,3 +280,11 @@ async def test_an_event_whose_row_was_taken_away_does_not_stop_its_lane(store: S
     await remove(store.database, t.event, note(1).event_id)
 
     assert numbers(await store.claim(LANE, limit=3)) == ["0", "2"]
+
+
+async def test_an_event_whose_row_was_taken_away_does_not_stand_before_the_others(store: SqlStore) -> None:
+    await store.accept(notes(2))
+    await remove(store.database, t.event, note(0).event_id)
+
+    assert await store.claim(LANE, limit=1) == []
+    assert numbers(await store.claim(LANE, limit=1)) == ["1"]
