@@ -18,6 +18,7 @@ from typing import Final
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlmodel import SQLModel
 
 from infra import schema
 from infra.bench.audit import database_for, fill, sample
@@ -95,7 +96,8 @@ async def tried(database: Database, keys: Keys, trust: Trust, way: Way, dice: ra
 
 async def triggers_off(connection: AsyncConnection, database: Database) -> None:
     if database.dialect == "postgresql":
-        await connection.execute(text("SET LOCAL session_replication_role = replica"))
+        for table in SQLModel.metadata.tables:
+            await connection.execute(text(f'ALTER TABLE "{table}" DISABLE TRIGGER USER'))
         return
     triggers = text("SELECT name FROM sqlite_master WHERE type = 'trigger'")
     for name in (await connection.scalars(triggers)).all():

@@ -27,7 +27,9 @@ SETTINGS = {
     "timezone": "UTC",
     "log_timezone": "UTC",
 }
-ROLE_AND_DATABASE = "CREATE ROLE penstock LOGIN CREATEDB;\nCREATE DATABASE penstock OWNER penstock;\n"
+ROLE_AND_DATABASE = (
+    "CREATE ROLE penstock LOGIN CREATEDB CREATEROLE;\nCREATE DATABASE penstock OWNER penstock;\n"
+)
 
 
 def launch(place: Place, ports: list[int]) -> Launch:

@@ -268,6 +268,7 @@ async def test_a_role_that_owns_nothing_writes_and_seals_and_changes_nothing(she
         await run(
             owner,
             f"CREATE ROLE {role} LOGIN",
+            f"GRANT {role} TO CURRENT_USER",
             f"GRANT SELECT, INSERT ON audit_record, audit_leaf, audit_seal, audit_unsealed, outbox TO {role}",
             f"GRANT DELETE ON audit_unsealed TO {role}",
         )
