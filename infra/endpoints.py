@@ -72,12 +72,17 @@ class Endpoints:
     opened: Callable[[Breaker], None] = lambda breaker: None
     _busy: dict[str, int] = field(default_factory=dict)
     _breakers: dict[str, Breaker] = field(default_factory=dict)
+    _names: dict[str, tuple[str, ...]] = field(init=False)
     _pace: Pace = field(init=False)
     settings: dict[str, EndpointSettings] = field(init=False)
 
     def __post_init__(self) -> None:
         self.settings = {
             name_of(endpoint): endpoint for model in self.models.values() for endpoint in model.all_endpoints
+        }
+        self._names = {
+            alias: tuple(dict.fromkeys(name_of(endpoint) for endpoint in model.all_endpoints))
+            for alias, model in self.models.items()
         }
         limits = {name: one.limits for name, one in self.settings.items() if one.limits}
         self._pace = Pace(limits, self.rows, self.clock)
@@ -164,9 +169,9 @@ class Endpoints:
         is_full = any(self._pace.is_full(name) for name in self.names(alias))
         return MinuteFull.reason if is_full else BreakerOpen.reason
 
-    def names(self, alias: str) -> list[str]:
+    def names(self, alias: str) -> tuple[str, ...]:
         """The endpoints behind an alias."""
-        return list(dict.fromkeys(name_of(endpoint) for endpoint in self.models[alias].all_endpoints))
+        return self._names[alias]
 
     def _free(self, name: str) -> int:
         return self.settings[name].slots - self._busy.get(name, 0)

@@ -24,6 +24,8 @@ from schemas.extraction import Extraction, Request
 _TEXT_MARK: Final = "penstock-text-6c1f0a"
 _FEEDBACK_MARK: Final = "penstock-feedback-6c1f0a"
 
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
 #: Around a text in its request, and what its quotes and line ends grow by: estimates for claims.
 _FENCE_BYTES: Final = 512
 _ESCAPING: Final = Decimal("1.25")
@@ -100,4 +102,4 @@ def max_output_tokens(settings: EndpointSettings, *, larger: bool) -> int:
 
 def encoded(value: Any) -> bytes:
     """JSON as it is sent: UTF-8, compact."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    return _ENCODER.encode(value).encode()

@@ -35,9 +35,11 @@ async def _processed(claimed: Claimed, entry: Entry, tab: Tab, world: World) -> 
     if isinstance(case, Changeset):
         return case
     while True:
-        rungs = world.model.rungs(entry.workflow.models)
+        history = case.history(world)
+        is_answered = bool(history) and history[-1].failure is None  # then nobody needs to look at endpoints
+        rungs = () if is_answered else world.model.rungs(entry.workflow.models)
         step: Step | None = next_step(
-            case.history(world), rungs, made=tab.made, jitter=world.jitter(), left=case.time_left
+            history, rungs, made=tab.made, jitter=world.jitter(), left=case.time_left
         )
         if isinstance(step, Ask):
             step = None if await recalled(case, step, world) else await _ask(case, step, world)

@@ -100,7 +100,7 @@ def _wire(
     schema = f"penstock:contracts/{topic}.json"
     required = {"id": str(identity), "source": "penstock", "type": type}
     described = {"datacontenttype": "application/json", "dataschema": schema}
-    event = CloudEvent({**required, **attributes, **described}, body.model_dump(mode="json"))
+    event = CloudEvent({**required, **attributes, **described}, body.model_dump_json().encode())
     wire = kafka.to_binary(event, _JSON)
     headers = {name: value.decode() for name, value in wire.headers.items()}
     return wire.value, headers | {"id": str(identity), "type": type, "schema": schema}
