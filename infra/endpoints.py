@@ -74,11 +74,15 @@ class Endpoints:
     _breakers: dict[str, Breaker] = field(default_factory=dict)
     _pace: Pace = field(init=False)
     settings: dict[str, EndpointSettings] = field(init=False)
+    _names: dict[str, tuple[str, ...]] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.settings = {
-            name_of(endpoint): endpoint for model in self.models.values() for endpoint in model.all_endpoints
+        behind = {
+            alias: {name_of(endpoint): endpoint for endpoint in model.all_endpoints}
+            for alias, model in self.models.items()
         }
+        self.settings = {name: endpoint for named in behind.values() for name, endpoint in named.items()}
+        self._names = {alias: tuple(named) for alias, named in behind.items()}
         limits = {name: one.limits for name, one in self.settings.items() if one.limits}
         self._pace = Pace(limits, self.rows, self.clock)
 
@@ -156,7 +160,9 @@ class Endpoints:
             self.opened(row)
 
     def _usable(self, alias: str) -> tuple[str, ...]:
-        usable = [name for name in self.names(alias) if self._may_be_called(name)]
+        usable = tuple(name for name in self.names(alias) if self._may_be_called(name))
+        if len(usable) < 2:
+            return usable
         return tuple(sorted(usable, key=lambda name: (self._breaker(name).is_closed, -self._free(name))))
 
     def _closed_by(self, alias: str) -> str:
@@ -164,9 +170,9 @@ class Endpoints:
         is_full = any(self._pace.is_full(name) for name in self.names(alias))
         return MinuteFull.reason if is_full else BreakerOpen.reason
 
-    def names(self, alias: str) -> list[str]:
+    def names(self, alias: str) -> tuple[str, ...]:
         """The endpoints behind an alias."""
-        return list(dict.fromkeys(name_of(endpoint) for endpoint in self.models[alias].all_endpoints))
+        return self._names[alias]
 
     def _free(self, name: str) -> int:
         return self.settings[name].slots - self._busy.get(name, 0)

@@ -1,6 +1,7 @@
 """A result in, the message that leaves by a topic out: CloudEvents, Kafka binary binding."""
 
 import base64
+import json
 from typing import Final
 from uuid import UUID
 
@@ -71,19 +72,21 @@ def dead_letter(result: Result, event: Received, *, reason: str, max_bytes: int)
 def _message(
     identity: UUID, topic: str, event: Received, audit: AuditRecord, *, body: BaseModel, type: str
 ) -> OutboxMessage:
+    id, schema = str(identity), f"penstock:contracts/{topic}.json"
     attributes = {
-        "id": str(identity),
+        "id": id,
         "source": "penstock",
         "type": type,
         "subject": str(event.event_id),
         "time": audit.occurred_at,
         "datacontenttype": "application/json",
-        "dataschema": f"penstock:contracts/{topic}.json",
+        "dataschema": schema,
     }
-    wire = kafka.to_binary(CloudEvent(attributes, body.model_dump(mode="json")), _JSON)
-    headers = {name: value.decode() for name, value in wire.headers.items()}
-    headers |= {"id": str(identity), "type": type, "schema": f"penstock:contracts/{topic}.json"}
-    headers["audit_leaf"] = audit.leaf.hex()
+    # Bytes, which the library passes on: it would write the same ones, with an encoder made anew each time.
+    value = json.dumps(body.model_dump(mode="json")).encode()
+    wire = kafka.to_binary(CloudEvent(attributes, value), _JSON)
+    headers = {name: header.decode() for name, header in wire.headers.items()}
+    headers |= {"id": id, "type": type, "schema": schema, "audit_leaf": audit.leaf.hex()}
     if event.traceparent:
         headers["traceparent"] = event.traceparent
-    return OutboxMessage(id=identity, topic=topic, key=event.key, value=wire.value, headers=headers)
+    return OutboxMessage(id=identity, topic=topic, key=event.key, value=value, headers=headers)
