@@ -77,13 +77,12 @@ class Endpoints:
     settings: dict[str, EndpointSettings] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.settings = {
-            name_of(endpoint): endpoint for model in self.models.values() for endpoint in model.all_endpoints
-        }
-        self._names = {
-            alias: tuple(dict.fromkeys(name_of(endpoint) for endpoint in model.all_endpoints))
+        behind = {
+            alias: {name_of(endpoint): endpoint for endpoint in model.all_endpoints}
             for alias, model in self.models.items()
         }
+        self.settings = {name: endpoint for named in behind.values() for name, endpoint in named.items()}
+        self._names = {alias: tuple(named) for alias, named in behind.items()}
         limits = {name: one.limits for name, one in self.settings.items() if one.limits}
         self._pace = Pace(limits, self.rows, self.clock)
 
@@ -161,7 +160,9 @@ class Endpoints:
             self.opened(row)
 
     def _usable(self, alias: str) -> tuple[str, ...]:
-        usable = [name for name in self.names(alias) if self._may_be_called(name)]
+        usable = tuple(name for name in self.names(alias) if self._may_be_called(name))
+        if len(usable) < 2:
+            return usable
         return tuple(sorted(usable, key=lambda name: (self._breaker(name).is_closed, -self._free(name))))
 
     def _closed_by(self, alias: str) -> str:

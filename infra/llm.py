@@ -10,7 +10,7 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -103,9 +103,14 @@ class OpenAIModel:
 
         A cancelled call comes back too, as a failure, so that it is journalled before the process ends.
         """
-        call, request = prepared.call, prepared.request
+        call, body = prepared.call, prepared.request.body
         settings = self.endpoints.settings[call.endpoint]
-        started = time.monotonic()
+        started_at, started = self.clock(), time.monotonic()
+        with self.endpoints.busy(call.endpoint):
+            known = await self._ask(call, body, settings)
+        if known.get("is_unknown") and settings.prices is not None:
+            # The provider may have charged without telling us: the worst case counts.
+            known["cost_micros"] = prepared.worst_case_micros
         attempt = Attempt(
             id=derived_id(call.event.event_id, call.revision, f"attempt/{call.token}", call.step),
             event_id=call.event.event_id,
@@ -115,18 +120,13 @@ class OpenAIModel:
             alias=call.alias,
             endpoint=call.endpoint,
             model_asked=settings.model,
-            request=request,
-            request_sha256=hashlib.sha256(request.body).digest(),
-            started_at=self.clock(),
-            latency_ms=0,
+            request=prepared.request,
+            request_sha256=hashlib.sha256(body).digest(),
+            started_at=started_at,
+            latency_ms=int((time.monotonic() - started) * 1000),
             larger=call.larger,
+            **known,
         )
-        with self.endpoints.busy(call.endpoint):
-            known = await self._ask(call, request.body, settings)
-        attempt = replace(attempt, latency_ms=int((time.monotonic() - started) * 1000), **known)
-        if attempt.is_unknown and settings.prices is not None:
-            # The provider may have charged without telling us: the worst case counts.
-            attempt = replace(attempt, cost_micros=prepared.worst_case_micros)
         tokens = ticket.tokens if attempt.is_unknown else attempt.usage.tokens
         await self.endpoints.ended(ticket, attempt.failure, tokens=tokens)
         return attempt

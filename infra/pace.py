@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 from infra.batch import Batcher
@@ -41,7 +41,8 @@ class Pace:
 
     def is_full(self, endpoint: str) -> bool:
         """Is this minute known to be used up?"""
-        return self._full.get(endpoint, datetime.min.replace(tzinfo=UTC)) > self.clock()
+        until = self._full.get(endpoint)
+        return until is not None and until > self.clock()
 
     async def draw(self, endpoint: str, tokens: int) -> str | None:
         """Take one request and the most tokens that it can need; "" where there is no limit.

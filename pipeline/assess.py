@@ -38,6 +38,8 @@ class Assessment:
 
     def of(self, attempt: Attempt) -> Attempt:
         """The attempt as the ladder sees it: one whose answer is not good enough failed."""
+        if self.failure is None:
+            return attempt  # most are, and a copy of so many fields takes a while
         return replace(attempt, failure=self.failure, complaints=self.complaints)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from pipeline import publish, trail
 from pipeline.assess import Assessment
@@ -35,6 +35,9 @@ from schemas.event import Received, derived_id
 from schemas.evidence import EvidenceMap, Grounding
 from schemas.extraction import Answer, Attempt, Extraction
 from schemas.messages import ResultMessage
+
+#: Kept, because Pydantic forgets a parametrised model that nobody holds, and builds it again.
+_ANY_RESULT: Final = ResultMessage[Any]
 
 
 def decided(
@@ -229,7 +232,7 @@ def _without_data(
 
 
 def _result_body(result: Result, claimed: Claimed, value: Extraction) -> ResultMessage[Extraction]:
-    return ResultMessage[Any](
+    return _ANY_RESULT(
         event_id=result.event_id,
         workflow=result.workflow,
         version=result.version,

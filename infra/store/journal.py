@@ -38,10 +38,13 @@ def rows_of(
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """The `content` rows, in the order of their ids, and the `attempt` rows."""
     contents: dict[UUID, dict[str, Any]] = {}
+    rows = []
     for attempt, event in attempts:
-        for row in _contents(attempt, event):
-            contents[row["id"]] = row
-    return [contents[content_id] for content_id in sorted(contents)], [_row(*one) for one in attempts]
+        text_ids = _text_ids(attempt, event)
+        for content in _contents(attempt, event, text_ids):
+            contents[content["id"]] = content
+        rows.append(_row(attempt, text_ids))
+    return [contents[content_id] for content_id in sorted(contents)], rows
 
 
 async def read_attempts(
@@ -74,9 +77,9 @@ def _text_ids(attempt: Attempt, event: Received) -> list[UUID]:
     return [uuid5(event.event_id, f"text/{event.salted(text).hex()}") for text in attempt.request.texts]
 
 
-def _contents(attempt: Attempt, event: Received) -> list[dict[str, Any]]:
+def _contents(attempt: Attempt, event: Received, text_ids: Sequence[UUID]) -> list[dict[str, Any]]:
     own = [
-        *zip(_text_ids(attempt, event), attempt.request.texts, strict=True),
+        *zip(text_ids, attempt.request.texts, strict=True),
         (attempt.id, attempt.response),
     ]
     rows: list[dict[str, Any]] = [
@@ -86,11 +89,11 @@ def _contents(attempt: Attempt, event: Received) -> list[dict[str, Any]]:
     skeleton = attempt.request.skeleton
     return [
         *rows,
-        {"id": _skeleton_id(attempt.request.skeleton), "event_id": None, "data": skeleton, "salt": b""},
+        {"id": _skeleton_id(skeleton), "event_id": None, "data": skeleton, "salt": b""},
     ]
 
 
-def _row(attempt: Attempt, event: Received) -> dict[str, Any]:
+def _row(attempt: Attempt, text_ids: Sequence[UUID]) -> dict[str, Any]:
     return {
         "id": attempt.id,
         "event_id": attempt.event_id,
@@ -106,7 +109,7 @@ def _row(attempt: Attempt, event: Received) -> dict[str, Any]:
         "response_id": attempt.response_id,
         "system_fingerprint": attempt.system_fingerprint,
         "skeleton_id": _skeleton_id(attempt.request.skeleton),
-        "text_ids": [str(text_id) for text_id in _text_ids(attempt, event)],
+        "text_ids": [str(text_id) for text_id in text_ids],
         "request_sha256": attempt.request_sha256,
         "response_content_id": attempt.id,
         "started_at": attempt.started_at,

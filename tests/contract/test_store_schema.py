@@ -16,7 +16,7 @@ from infra import tables as t
 from infra.database import Database
 from infra.schema import _config as config
 from infra.store import SqlStore
-from infra.store.journal import _row as row_of
+from infra.store.journal import rows_of
 from pipeline.errors import InvalidSettingsError
 from tests.builders import SCRIBE, attempt, received
 from tests.contract.scenes import LANE, note, rows
@@ -85,7 +85,8 @@ async def test_an_upgrade_keeps_the_attempts_of_the_release_before(empty: Databa
     """SQLite copies a table to change its columns."""
     new = ("endpoint", "larger", "is_unknown", "original_id")
     made = attempt("model_timeout", complaints=("city: too long",))
-    row = {name: value for name, value in row_of(made, received()).items() if name not in new}
+    _, (row,) = rows_of([(made, received())])
+    row = {name: value for name, value in row.items() if name not in new}
     old = table("attempt", *(column(one.name, one.type) for one in t.attempt.c if one.name not in new))
     async with empty.write() as connection:
         await connection.run_sync(lambda sync: command.upgrade(config(sync), "0001"))
