@@ -1,7 +1,6 @@
 """The only place that builds objects from Settings."""
 
 import getpass
-import os
 import random
 import secrets
 import socket
@@ -9,11 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
+from consumers import keys
 from consumers.api.context import ApiContext
 from consumers.door import Door
 from infra import database, schema, sentry
@@ -26,7 +25,7 @@ from infra.ledger import StoredLedger
 from infra.logs import logger
 from infra.metrics import Metrics
 from infra.settings import ModelSettings, Settings
-from infra.store import SqlStore, administration, versions
+from infra.store import SqlStore, administration, contents, versions
 from pipeline import catalogue as catalogues
 from pipeline import errors
 from pipeline.assemble import Call, Prepared, Ticket
@@ -91,7 +90,11 @@ class Deployment:
 def deploy(settings: Settings) -> Deployment:
     """Build from settings; connects to nothing. Raises InvalidSettingsError or InvalidWorkflowError."""
     catalogue = catalogues.load(settings.workflows)
-    connected = database.connect(settings.database.url, pool_size=settings.database.pool_size)
+    connected = database.connect(
+        settings.database.url,
+        pool_size=settings.database.pool_size,
+        vault=keys.vault_for(settings, catalogue),
+    )
     scribe = Scribe(service(), release(), settings.kafka.max_message_bytes)
     store = SqlStore(
         database=connected,
@@ -106,6 +109,7 @@ def deploy(settings: Settings) -> Deployment:
 async def start(deployment: Deployment) -> None:
     """What every process does first: check the database's shape, register the workflows' versions."""
     await schema.check(deployment.database)
+    await contents.check_master_keys(deployment.database)
     catalogues.check_aliases(deployment.catalogue, deployment.settings.models)
     for found in await versions.incompatible(deployment.database, deployment.catalogue.entries):
         if not deployment.settings.is_embedded:
@@ -139,18 +143,7 @@ def secret(settings: Settings) -> bytes:
         raise errors.InvalidSettingsError(
             "PENSTOCK_SECRET: set it to 32 random characters or more, the same for all processes"
         )
-    return _kept_secret(path.with_name(path.name + ".secret"))
-
-
-def _kept_secret(path: Path) -> bytes:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    except FileExistsError:
-        return path.read_bytes()
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(secrets.token_hex(32).encode())
-    return path.read_bytes()
+    return keys.kept(path.with_name(path.name + ".secret"))
 
 
 def world(deployment: Deployment, model: Model) -> World:

@@ -13,7 +13,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from infra.database import Database
 from infra.metrics import MetricName
-from infra.store.read import Balance, Queues, balances, queues
+from infra.store.read import Queues, queues
+from infra.store.reconciliation import Balance, balances
 from pipeline.errors import StoreUnavailable
 from schemas.decision import Outcome
 

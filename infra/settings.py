@@ -208,6 +208,16 @@ def _micros(amount: Decimal | None) -> int | None:
     return None if amount is None else int(amount * 1_000_000)
 
 
+class PrivacySettings(Section):
+    master_key: SecretStr = Field(
+        SecretStr(""),
+        description="64 hex digits, for events with a subject; several with commas: the first one wraps.",
+    )
+    master_key_file: str = Field(
+        "", description="The file that holds them instead; embedded mode makes one beside its database."
+    )
+
+
 class SweepSettings(Section):
     look_seconds: float = Field(1.0, gt=0, description="How often overdue work is looked for.")
 
@@ -258,6 +268,7 @@ class Settings(BaseSettings):
     ingest: IngestSettings = IngestSettings()
     worker: WorkerSettings = WorkerSettings()
     spend: SpendSettings = SpendSettings()
+    privacy: PrivacySettings = PrivacySettings()
     sweep: SweepSettings = SweepSettings()
     simulator: SimulatorSettings = SimulatorSettings()
     sentry: SentrySettings = SentrySettings()

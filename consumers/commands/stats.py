@@ -7,16 +7,16 @@ from consumers.commands import output
 from consumers.commands.output import Json
 
 if TYPE_CHECKING:
-    from infra.store.read import Balance, Difference
+    from infra.store.reconciliation import Balance, Difference
 
 
 def stats(*, as_json: Json = False) -> None:
     """Accepted = sum of outcomes + in flight, by workflow. Exit code 1 when it does not add up."""
     from consumers.cli import EXIT_FAILURE
-    from infra.store import read
+    from infra.store import reconciliation
 
     balances, paused = _read()
-    whole = read.total(balances.values())
+    whole = reconciliation.total(balances.values())
     if as_json:
         workflows = {name: _told(balance) for name, balance in balances.items()}
         output.emit_json({**_told(whole), "workflows": workflows, "paused": dict(paused)})
@@ -50,12 +50,12 @@ def sentence(difference: "Difference") -> str:
 
 def _read() -> "tuple[dict[str, Balance], dict[str, str]]":
     from consumers.commands.running import deployed, run
-    from infra.store import administration, read
+    from infra.store import administration, reconciliation
 
     async def work() -> "tuple[dict[str, Balance], dict[str, str]]":
         async with deployed() as deployment:
             names = deployment.catalogue.by_name
-            found = await read.balances(deployment.database, workflows=names)
+            found = await reconciliation.balances(deployment.database, workflows=names)
             return found, await administration.paused_lanes(deployment.database)
 
     return run(work())

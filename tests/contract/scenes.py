@@ -11,7 +11,7 @@ from sqlalchemy import Table, delete, func, select, text, update
 from infra import tables as t
 from infra.database import Database
 from infra.store import SqlStore
-from infra.store.read import Balance, balances
+from infra.store.reconciliation import Balance, balances
 from pipeline.claim import Claimed
 from pipeline.errors import InvalidEvent
 from pipeline.extract import GiveUp
