@@ -42,6 +42,8 @@ LogName = Literal[
     # The world: what is away, waits or comes back.
     "breaker.opened",
     "version.incompatible",
+    "privacy.master_key_made",
+    "retention.pruned",
     "store.unavailable",
     "partitions.paused",
     "partitions.resumed",

@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     SecretStr,
     ValidationError,
@@ -21,15 +19,13 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from infra.privacy_settings import PrivacySettings, RetentionSettings
+from infra.section import Section
 from pipeline.catalogue import DEFAULT_PACKAGES
 from pipeline.errors import InvalidSettingsError
 from pipeline.spend import Caps, Limits, Prices
 
-
-class Section(BaseModel):
-    """The base of every section: a misspelt variable is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+__all__ = ["Section", "Settings", "load"]
 
 
 def _listed(value: Any, cure: str) -> Any:
@@ -208,16 +204,6 @@ def _micros(amount: Decimal | None) -> int | None:
     return None if amount is None else int(amount * 1_000_000)
 
 
-class PrivacySettings(Section):
-    master_key: SecretStr = Field(
-        SecretStr(""),
-        description="64 hex digits, for events with a subject; several with commas: the first one wraps.",
-    )
-    master_key_file: str = Field(
-        "", description="The file that holds them instead; embedded mode makes one beside its database."
-    )
-
-
 class SweepSettings(Section):
     look_seconds: float = Field(1.0, gt=0, description="How often overdue work is looked for.")
 
@@ -269,6 +255,7 @@ class Settings(BaseSettings):
     worker: WorkerSettings = WorkerSettings()
     spend: SpendSettings = SpendSettings()
     privacy: PrivacySettings = PrivacySettings()
+    retention: RetentionSettings = RetentionSettings()
     sweep: SweepSettings = SweepSettings()
     simulator: SimulatorSettings = SimulatorSettings()
     sentry: SentrySettings = SentrySettings()

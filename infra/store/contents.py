@@ -102,7 +102,9 @@ async def make_keys(
         return
     held = t.subject_key.c.wrapped_key.is_not(None)
     query = select(t.subject_key.c.subject_hash).where(t.subject_key.c.subject_hash.in_(wanted), held)
-    locked = query.order_by(t.subject_key.c.subject_hash).with_for_update(read=True)
+    # Not FOR SHARE: PostgreSQL locks a row that was erased meanwhile before it finds out, and two who both
+    # share it and then both give it a key would wait for each other.
+    locked = query.order_by(t.subject_key.c.subject_hash).with_for_update(key_share=True)
     have = set((await connection.scalars(locked)).all())
     rows = [_new_key(_vault(connection), subject) for subject in wanted if subject not in have]
     if rows:
