@@ -19,6 +19,7 @@ from pipeline.process import process
 from pipeline.publish import AUDIT_TOPIC
 from schemas.changeset import Changeset
 from tests.builders import SCRIBE, FakeModel, entry, world
+from tests.conftest import Shelf
 from tests.contract.private import (
     MARK,
     NEW_KEY,
@@ -129,8 +130,8 @@ async def test_a_text_cannot_take_anothers_place(store: SqlStore, database: Data
 async def test_an_erasure_leaves_no_value_behind(
     store: SqlStore, database: Database, database_url: str
 ) -> None:
-    others = [about("Ferdinand", 5), note(6)]
-    await live(store, [about(MARK, 1), about(MARK, 2), *others], indexed=("city",))
+    await live(store, [about(MARK, 1), about(MARK, 2)], indexed=("city",))
+    await live(store, [about("Ferdinand", 5), note(6)], name="Ferdinand")
     before = await everything(database)
 
     found = await erasure.erase(database, whose(MARK), record_of)
@@ -146,11 +147,10 @@ async def test_an_erasure_leaves_no_value_behind(
     assert stands.data is not None
 
 
-async def test_no_page_of_the_file_keeps_what_was_erased(
-    store: SqlStore, database: Database, database_url: str
-) -> None:
-    if database.dialect != "sqlite":
-        pytest.skip("a file of our own is what SQLite has")
+async def test_no_page_of_the_file_keeps_what_was_erased(shelf_sqlite: Shelf) -> None:
+    url = shelf_sqlite.make()
+    database = databases.connect(url, vault=VAULT)
+    store = SqlStore(database, SCRIBE)
     names = [f"marked-{number:03}-person" for number in range(40)]
     for number, name in enumerate(names):
         await live(store, [about(name, number)], name=name, indexed=("city",))
@@ -158,7 +158,8 @@ async def test_no_page_of_the_file_keeps_what_was_erased(
     for name in names[::2]:
         await erasure.erase(database, whose(name), record_of)
 
-    left = files(database_url)
+    left = files(url)
+    await database.close()
     assert [name for name in names[::2] if name.encode() in left] == []
     assert [name for name in names[1::2] if name.encode() not in left] == []
 
