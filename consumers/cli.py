@@ -39,6 +39,7 @@ _COMMANDS: Final = {
     "topics": ("consumers.commands.admin:topics", "Make the topics that the workflows declare."),
     "erase": ("consumers.commands.erase:erase", "Destroy every text of a subject."),
     "hold": ("consumers.commands.privacy:hold", "Legal holds: what is neither erased nor pruned."),
+    "prune": ("consumers.commands.prune:prune", "Remove what is older than the retention settings say."),
     "privacy": ("consumers.commands.privacy:app", "The master keys of encrypted texts."),
     "db": ("consumers.commands.admin:db", "Bring the database up to date."),
     "token": ("consumers.commands.admin:token", "API tokens."),

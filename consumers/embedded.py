@@ -101,6 +101,7 @@ async def _working(deployment: Deployment) -> AsyncIterator[Drains]:
         looking = group.create_task(drains.keep_looking(_LOOK_SECONDS))
         leases = group.create_task(drains.keep_leases())
         group.create_task(relay.run(stop))
+        group.create_task(wiring.pruner(deployment).run(stop))
         group.create_task(supervisor.run(stop))
         try:
             yield drains

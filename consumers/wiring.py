@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from consumers import keys
 from consumers.api.context import ApiContext
 from consumers.door import Door
+from consumers.pruning import Pruner
 from infra import database, schema, sentry
 from infra.bell import Bell
 from infra.cache import StoredCache
@@ -158,6 +159,12 @@ def world(deployment: Deployment, model: Model) -> World:
         guard=Guard(deployment.secret, own_secrets(deployment.settings)),
         cache=StoredCache(deployment.store, hit=deployment.metrics.cache_hit),
     )
+
+
+def pruner(deployment: Deployment) -> Pruner:
+    """What keeps to the retention settings."""
+    terms = deployment.settings.retention.terms
+    return Pruner(deployment.store, terms, deployment.scribe, clock)
 
 
 def own_secrets(settings: Settings) -> frozenset[str]:
