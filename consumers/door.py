@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from infra.logs import logger
@@ -42,7 +42,8 @@ class Door:
         for (record, event), admission in zip(good, admissions, strict=True):
             if admission is Admission.ID_REUSED:
                 identity = f"{event.identity.id!r} of {event.identity.source!r}"
-                dead.append(self._dead(record, IdReused(f"{identity} exists with other data")))
+                reused = IdReused(f"{identity} exists with other data")
+                dead.append(self._dead(record, reused, subject_hash=event.subject_hash))
         if dead:
             await self.store.commit(dead)
         for lane in {event.workflow for _, event in good}:
@@ -59,12 +60,13 @@ class Door:
         origin = Origin(record.partition, record.offset)
         return received(envelope, entry, stamp=stamp, key=record.key, origin=origin)
 
-    def _dead(self, record: Record, error: PermanentError) -> Changeset:
+    def _dead(self, record: Record, error: PermanentError, *, subject_hash: bytes | None = None) -> Changeset:
         entry = self.catalogue.consuming(record.topic)
         stamp = self._stamp()
         body = record.value or b""
         identity = Identity(record.topic, record.source, record.id(stamp.fingerprint(body)))
         origin = Origin(record.partition, record.offset)
         event = unreadable(body, identity, entry, stamp=stamp, origin=origin, key=record.key)
+        event = replace(event, subject_hash=subject_hash)
         log.warning("event.invalid", reason=error.reason, partition=record.partition, offset=record.offset)
         return dead_at_the_door(event, entry, error, now=self.clock(), scribe=self.scribe)

@@ -104,6 +104,7 @@ async def _working(deployment: Deployment) -> AsyncIterator[Drains]:
         leases = group.create_task(drains.keep_leases())
         group.create_task(relay.run(stop))
         group.create_task(sealer.run(stop))
+        group.create_task(wiring.pruner(deployment).run(stop))
         group.create_task(supervisor.run(stop))
         try:
             yield drains

@@ -1,7 +1,6 @@
 """The only place that builds objects from Settings."""
 
 import getpass
-import os
 import random
 import secrets
 import socket
@@ -10,14 +9,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
+from consumers import keys
 from consumers.api.context import ApiContext
 from consumers.door import Door
 from consumers.observed import Observed
+from consumers.pruning import Pruner
 from infra import database, prices, schema, sentry
 from infra.answering import Answering
 from infra.bell import Bell
@@ -29,7 +29,7 @@ from infra.ledger import StoredLedger
 from infra.logs import logger
 from infra.metrics import Metrics
 from infra.settings import ModelSettings, Settings
-from infra.store import SqlStore, administration, answered, versions
+from infra.store import SqlStore, administration, answered, contents, versions
 from pipeline import catalogue as catalogues
 from pipeline import errors
 from pipeline.assess import Guard
@@ -94,7 +94,11 @@ def deploy(settings: Settings) -> Deployment:
     """
     catalogue = catalogues.load(settings.workflows)
     settings = settings.model_copy(update={"models": prices.priced(settings.models, now=clock())})
-    connected = database.connect(settings.database.url, pool_size=settings.database.pool_size)
+    connected = database.connect(
+        settings.database.url,
+        pool_size=settings.database.pool_size,
+        vault=keys.vault_for(settings, catalogue),
+    )
     scribe = Scribe(service(), release(), settings.kafka.max_message_bytes)
     store = SqlStore(
         database=connected,
@@ -109,6 +113,7 @@ def deploy(settings: Settings) -> Deployment:
 async def start(deployment: Deployment) -> None:
     """What every process does first: check the database's shape, register the workflows' versions."""
     await schema.check(deployment.database)
+    await contents.check_master_keys(deployment.database)
     catalogues.check_aliases(deployment.catalogue, deployment.settings.models)
     prices.check(deployment.settings.models, deployment.catalogue.aliases)
     for found in await versions.incompatible(deployment.database, deployment.catalogue.entries):
@@ -143,18 +148,7 @@ def secret(settings: Settings) -> bytes:
         raise errors.InvalidSettingsError(
             "PENSTOCK_SECRET: set it to 32 random characters or more, the same for all processes"
         )
-    return _kept_secret(path.with_name(path.name + ".secret"))
-
-
-def _kept_secret(path: Path) -> bytes:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    except FileExistsError:
-        return path.read_bytes()
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(secrets.token_hex(32).encode())
-    return path.read_bytes()
+    return keys.kept(path.with_name(path.name + ".secret"))
 
 
 def world(deployment: Deployment, model: Model) -> World:
@@ -170,6 +164,12 @@ def world(deployment: Deployment, model: Model) -> World:
         guard=Guard(deployment.secret, own_secrets(deployment.settings)),
         cache=StoredCache(deployment.store, hit=deployment.metrics.cache_hit),
     )
+
+
+def pruner(deployment: Deployment) -> Pruner:
+    """What keeps to the retention settings."""
+    terms = deployment.settings.retention.terms
+    return Pruner(deployment.store, terms, deployment.scribe, clock)
 
 
 def own_secrets(settings: Settings) -> frozenset[str]:

@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, Program
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from infra.vault import Vault
 from pipeline.errors import InvalidSettingsError, StoreUnavailable
 
 Dialect = Literal["postgresql", "sqlite"]
@@ -109,10 +110,16 @@ def _state(error: DBAPIError) -> str:
     return getattr(error.orig, "sqlstate", None) or ""
 
 
-def connect(url: str, *, pool_size: int = 8) -> Database:
+def vault_of(connection: AsyncConnection) -> Vault | None:
+    """The keys of the connection's database: whoever reads a text has them, and cannot forget them."""
+    found: Vault | None = connection.engine.sync_engine.get_execution_options().get("vault")
+    return found
+
+
+def connect(url: str, *, pool_size: int = 8, vault: Vault | None = None) -> Database:
     """Open nothing yet: connections are made when they are needed."""
     if url.startswith("sqlite:///"):
-        return _sqlite(Path(url.removeprefix("sqlite:///")))
+        return _sqlite(Path(url.removeprefix("sqlite:///")), vault)
     if url.startswith("postgresql+psycopg://"):
         engine = create_async_engine(
             url,
@@ -122,6 +129,7 @@ def connect(url: str, *, pool_size: int = 8) -> Database:
             pool_pre_ping=True,
             hide_parameters=True,
             connect_args={"options": _POSTGRESQL_LIMITS, "connect_timeout": 5},
+            execution_options={"vault": vault},
         )
         return Database(engine, engine, "postgresql")
     raise InvalidSettingsError(
@@ -129,7 +137,7 @@ def connect(url: str, *, pool_size: int = 8) -> Database:
     )
 
 
-def _sqlite(path: Path) -> Database:
+def _sqlite(path: Path, vault: Vault | None) -> Database:
     if not path.name or path.name == ":memory:" or path.is_dir():
         # In memory, each connection would have a database of its own.
         raise InvalidSettingsError("PENSTOCK_DATABASE__URL: name a file after sqlite:///")
@@ -139,8 +147,13 @@ def _sqlite(path: Path) -> Database:
         problem = f"cannot make the folder {path.parent} ({error.strerror})"
         raise InvalidSettingsError(f"PENSTOCK_DATABASE__URL: {problem}") from error
     url = URL.create("sqlite+aiosqlite", database=str(path))
-    writer = create_async_engine(url, pool_size=1, max_overflow=0, pool_timeout=30, hide_parameters=True)
-    reader = create_async_engine(url, pool_size=4, max_overflow=4, pool_timeout=30, hide_parameters=True)
+    options: dict[str, Any] = {
+        "pool_timeout": 30,
+        "hide_parameters": True,
+        "execution_options": {"vault": vault},
+    }
+    writer = create_async_engine(url, pool_size=1, max_overflow=0, **options)
+    reader = create_async_engine(url, pool_size=4, max_overflow=4, **options)
     for engine, begin in ((writer, "BEGIN IMMEDIATE"), (reader, "BEGIN")):
         event.listen(engine.sync_engine, "connect", _configure_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_with(begin))
@@ -156,6 +169,8 @@ def _configure_sqlite(connection: Any, _: Any) -> None:
         "busy_timeout=30000",
         "synchronous=FULL",
         "foreign_keys=ON",
+        # What is erased is overwritten, too.
+        "secure_delete=ON",
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()

@@ -43,6 +43,8 @@ LogName = Literal[
     "breaker.opened",
     "model.changed",
     "version.incompatible",
+    "privacy.master_key_made",
+    "retention.pruned",
     "store.unavailable",
     "partitions.paused",
     "partitions.resumed",

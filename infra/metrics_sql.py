@@ -13,7 +13,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from infra.database import Database
 from infra.metrics import MetricName
-from infra.store.read import Balance, Queues, balances, queues
+from infra.store.read import Queues, queues
+from infra.store.reconciliation import Balance, balances
 from infra.store.spend import lost_calls
 from infra.store.windows import Budget, budgets
 from pipeline.errors import StoreUnavailable

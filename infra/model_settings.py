@@ -4,15 +4,10 @@ import json
 from decimal import Decimal
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
+from infra.section import Section
 from pipeline.spend import Limits, Prices
-
-
-class Section(BaseModel):
-    """The base of every section: a misspelt variable is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 def listed(value: Any, cure: str) -> Any:

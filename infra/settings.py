@@ -17,7 +17,9 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from infra.model_settings import OPENAI_MODELS, EndpointSettings, ModelSettings, Section, listed
+from infra.model_settings import OPENAI_MODELS, EndpointSettings, ModelSettings, listed
+from infra.privacy_settings import PrivacySettings, RetentionSettings
+from infra.section import Section
 from pipeline.catalogue import DEFAULT_PACKAGES
 from pipeline.errors import InvalidSettingsError
 from pipeline.spend import Caps
@@ -191,6 +193,8 @@ class Settings(BaseSettings):
     ingest: IngestSettings = IngestSettings()
     worker: WorkerSettings = WorkerSettings()
     spend: SpendSettings = SpendSettings()
+    privacy: PrivacySettings = PrivacySettings()
+    retention: RetentionSettings = RetentionSettings()
     sweep: SweepSettings = SweepSettings()
     audit: AuditSettings = AuditSettings()
     simulator: SimulatorSettings = SimulatorSettings()

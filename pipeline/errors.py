@@ -99,6 +99,18 @@ class InvalidEvent(PermanentError):
     reason = "invalid_event"
 
 
+class SubjectUnknown(InvalidEvent):
+    """The workflow's `subject` failed on the event, so nobody knows whose texts these are."""
+
+    reason = "subject_unknown"
+
+
+class Erased(PermanentError):
+    """The event's texts were erased, or are no longer kept."""
+
+    reason = "erased"
+
+
 class IdReused(PermanentError):
     """An event with this source and id exists, with other data."""
 

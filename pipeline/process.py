@@ -9,7 +9,7 @@ from pipeline.case import Case, World
 from pipeline.catalogue import Entry
 from pipeline.claim import Claimed, Release
 from pipeline.endings import Fault, by_failure, by_person, by_policy, dead
-from pipeline.errors import BudgetExhausted, CallCancelled, Crashed, InvalidEvent, TooExpensive
+from pipeline.errors import BudgetExhausted, CallCancelled, Crashed, Erased, InvalidEvent, TooExpensive
 from pipeline.extract import Answered, Ask, Exhausted, GiveUp, Step, Wait, next_step
 from pipeline.recall import recalled, remember
 from pipeline.receive import stored
@@ -60,6 +60,8 @@ def _opened(claimed: Claimed, entry: Entry, tab: Tab, world: World) -> Case | Ch
     """The case; or its end at once, where no model needs to be asked."""
     if claimed.crashes > MAX_CRASHES:
         return dead(claimed, entry, world, reason=Crashed.reason)
+    if claimed.event.is_erased:
+        return dead(claimed, entry, world, reason=Erased.reason)
     try:
         event = stored(entry, claimed.event)
     except InvalidEvent as error:  # the schema is stricter than when the event was accepted

@@ -29,6 +29,21 @@ def content_id(event_id: UUID) -> UUID:
     return derived_id(event_id, 0, "content")
 
 
+def envelope_id(event_id: UUID) -> UUID:
+    """The `content` row that holds the key and the CloudEvents subject of an event with a subject."""
+    return derived_id(event_id, 0, "envelope")
+
+
+def output_id(event_id: UUID, revision: int) -> UUID:
+    """The `content` row that holds the extraction of one revision of an event with a subject."""
+    return derived_id(event_id, revision, "output")
+
+
+def reasons_id(event_id: UUID, revision: int) -> UUID:
+    """The `content` row that holds the reasons of one revision of an event with a subject."""
+    return derived_id(event_id, revision, "reasons")
+
+
 def result_message(
     result: Result, event: Received, audit: AuditRecord, *, topic: str, body: BaseModel
 ) -> OutboxMessage:
@@ -65,7 +80,7 @@ def dead_letter(result: Result, event: Received, *, reason: str, max_bytes: int)
         topic=event.identity.topic,
         partition=event.origin.partition if event.origin else None,
         offset=event.origin.offset if event.origin else None,
-        original_base64=base64.b64encode(event.content).decode() if fits else None,
+        original_base64=base64.b64encode(event.content).decode() if fits and not event.is_erased else None,
         original=None if fits else reference,
         decided_at=result.decided_at,
     )

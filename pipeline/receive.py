@@ -21,6 +21,7 @@ from pydantic import ValidationError
 
 from pipeline.catalogue import Entry
 from pipeline.errors import InvalidEvent
+from pipeline.subject import subject_of
 from schemas.event import Envelope, Event, Identity, Origin, Received
 
 #: Deeper nesting is no business event; it only costs the parsers that come after ours.
@@ -155,7 +156,7 @@ def received(
     envelope: Envelope, entry: Entry, *, stamp: Stamp, key: bytes | None = None, origin: Origin | None = None
 ) -> Received:
     """The event in `envelope`, checked against the topic's schema and measured."""
-    read(entry, envelope.data)
+    event = read(entry, envelope.data)
     identity = Identity(entry.workflow.consumes, envelope.source, envelope.id)
     content = canonical(envelope.data)
     named = envelope.partitionkey or envelope.subject or str(identity.event_id)
@@ -172,6 +173,7 @@ def received(
         fingerprint=stamp.fingerprint(content),
         origin=origin,
         traceparent=envelope.traceparent,
+        subject_hash=subject_of(entry, event, secret=stamp.secret),
     )
 
 

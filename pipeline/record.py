@@ -72,9 +72,10 @@ def decided(
         message = _result_body(result, claimed, answer.value)
         topic = entry.workflow.produces
         messages = (publish.result_message(result, claimed.event, record, topic=topic, body=message),)
-    return _changeset(
+    ended = _changeset(
         result, claimed.event, ClaimToken(claimed.token), record, messages, code="policy", scribe=scribe
     )
+    return replace(ended, indexed=entry.workflow.indexed)
 
 
 def degraded(
@@ -99,7 +100,8 @@ def degraded(
     body, topic = _result_body(result, claimed, value), entry.workflow.produces
     message = publish.result_message(result, claimed.event, record, topic=topic, body=body)
     guard = ClaimToken(claimed.token)
-    return _changeset(result, claimed.event, guard, record, (message,), code=reason, scribe=scribe)
+    ended = _changeset(result, claimed.event, guard, record, (message,), code=reason, scribe=scribe)
+    return replace(ended, indexed=entry.workflow.indexed)
 
 
 def given_up(
@@ -130,7 +132,8 @@ def given_up(
         result = replace(result, data=data, evidence=_evidence(doubted.evidence))
     record = trail.decision(result, claimed.event, attempts, code=end.reason, scribe=scribe, flags=flags)
     guard = ClaimToken(claimed.token)
-    return _changeset(result, claimed.event, guard, record, (), code=end.reason, scribe=scribe)
+    ended = _changeset(result, claimed.event, guard, record, (), code=end.reason, scribe=scribe)
+    return replace(ended, indexed=entry.workflow.indexed)
 
 
 def refused(claimed: Claimed, entry: Entry, why: str, *, now: datetime, scribe: Scribe) -> Changeset:

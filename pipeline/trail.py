@@ -34,16 +34,27 @@ def decision(
         "cost_micros": result.cost_micros,
         "input": {
             "content": str(publish.content_id(event.event_id)),
-            "sha256": event.salted(event.content).hex(),
+            "sha256": None if event.is_erased else event.salted(event.content).hex(),
         },
         "output": output,
         "model": result.model,
         "evidence": result.evidence,
         "attempts": [_attempt(attempt, event) for attempt in attempts[-MAX_ATTEMPTS:]],
         "attempts_made": len(attempts),
-        "reasons": list(result.reasons),
+        **_reasons(result, event),
     }
     return about(result, event, kind="decision", body=body, actor=scribe.actor, release=scribe.release)
+
+
+def _reasons(result: Result, event: Received) -> dict[str, Any]:
+    """In words; of an event with a subject they may quote it, so there only where they are kept."""
+    if event.subject_hash is None:
+        return {"reasons": list(result.reasons)}
+    reference = {
+        "content": str(publish.reasons_id(event.event_id, result.revision)),
+        "sha256": event.salted(canonical(list(result.reasons))).hex(),
+    }
+    return {"reasons": [], "reasons_kept": reference}
 
 
 def about(

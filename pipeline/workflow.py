@@ -55,7 +55,9 @@ class Workflow(Generic[E, X]):
     makes of it by rules, marked as `degraded`; where that is None or fails a check, to a person. A refusal, a
     leak and a check that fails again go to a person in any case. `cache` keeps answers that the policy
     accepted for this long: an event with the same text takes the answer from there, checked and decided anew,
-    without a call.
+    without a call. `subject` says whose event it is, such as a customer's number: its texts are then kept
+    encrypted under a key of that subject, and `penstock erase` destroys them; of the result only the fields
+    in `indexed` stay readable by SQL.
     Raises InvalidWorkflowError, which names the file, the field and the cure.
     """
 
@@ -76,6 +78,8 @@ class Workflow(Generic[E, X]):
     on_failure: OnFailure = "review"
     fallback: Callable[[E], X | None] | None = None
     cache: timedelta | None = None
+    subject: Callable[[E], str | None] | None = None
+    indexed: tuple[str, ...] = ()
 
     @property
     def dead_topic(self) -> str:
@@ -95,6 +99,7 @@ class Workflow(Generic[E, X]):
         self._check_policy()
         self._check_on_failure()
         self._check_cache()
+        self._check_subject()
 
     def _refuse(self, field: str, problem: str, cure: str) -> NoReturn:
         raise InvalidWorkflowError(self.file, field, problem, cure)
@@ -189,6 +194,11 @@ class Workflow(Generic[E, X]):
         if not (isinstance(self.cache, timedelta) and timedelta(0) < self.cache <= MAX_CACHE):
             cure = f"Write cache=timedelta(days=7), at most {MAX_CACHE.days} days, or leave it out."
             self._refuse("cache", f"{self.cache!r} is no time to keep answers", cure)
+
+    def _check_subject(self) -> None:
+        if self.subject is not None:
+            returns = (str | None, str)
+            self._check_signature("subject", self.subject, takes={"event": self.event}, returns=returns)
 
 
 _COUNTS = {1: "one argument", 2: "two arguments"}

@@ -126,7 +126,8 @@ Guard = NewEvent | ClaimToken | ExpectedRevision
 class Changeset:
     """A decision on one event. `reopen` puts the event back to work; it is set for people only.
 
-    `charge` settles what the claim has reserved and not settled yet.
+    `charge` settles what the claim has reserved and not settled yet. `indexed` are the fields of the result
+    that stay to be searched although the event has a subject.
     """
 
     event: Received
@@ -137,3 +138,4 @@ class Changeset:
     review: ReviewItem | None = None
     reopen: bool = False
     charge: Charge = NO_CHARGE
+    indexed: tuple[str, ...] = ()

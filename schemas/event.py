@@ -108,6 +108,7 @@ class Received:
     HMAC-SHA256 under the deployment's secret; `key` is the outgoing message key; `origin` is None
     for what did not come by Kafka. `salt` (16 random bytes) goes before every hash that the audit
     trail keeps of this event's texts, so that a guessable text cannot be confirmed from its hash.
+    `subject_hash` says whose event it is, None where its workflow names no subject.
     """
 
     event_id: UUID
@@ -122,6 +123,12 @@ class Received:
     time: datetime | None = None
     origin: Origin | None = None
     traceparent: str | None = None
+    subject_hash: bytes | None = None
+
+    @property
+    def is_erased(self) -> bool:
+        """Are its texts gone, erased or no longer kept? The salt goes with them."""
+        return not self.salt
 
     def salted(self, content: bytes) -> bytes:
         """SHA-256(salt || bytes): how the audit trail refers to a text of this event."""

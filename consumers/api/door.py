@@ -100,7 +100,7 @@ class Door:
         event_id = str(event.event_id)
         if written is Written.FENCED:
             known = await accept.fingerprint(self.context.store.database, event.event_id)
-            if known != event.fingerprint:
+            if known and known != event.fingerprint:
                 return _id_reused(event)
         log.info("event.dead", event_id=event_id, reason=error.reason, written=written.value)
         detail = f"{error}; kept as a dead letter: correct it and send it with a new id"

@@ -27,8 +27,8 @@ from infra import logs, samples
 from infra import tables as t
 from infra.settings import DatabaseSettings, LogSettings, Settings
 from infra.simulator.script import text_hash
-from infra.store import read, seals
-from infra.store.read import Balance
+from infra.store import reconciliation, seals
+from infra.store.reconciliation import Balance
 from pipeline import receive
 from pipeline.errors import InvalidEvent
 from pipeline.receive import Record
@@ -65,7 +65,7 @@ class Finished:
 
     @property
     def total(self) -> Balance:
-        return read.total(self.balances.values())
+        return reconciliation.total(self.balances.values())
 
 
 def demo(*, json: Json = False) -> None:
@@ -97,7 +97,7 @@ async def _demo(settings: Settings, path: Path) -> Finished:
         await _run(running, records)
         seconds = time.monotonic() - started
         database = running.deployment.database
-        balances = await read.balances(database, workflows=running.deployment.catalogue.by_name)
+        balances = await reconciliation.balances(database, workflows=running.deployment.catalogue.by_name)
         return Finished(balances, seconds, path, await story.gather(database, await _example(running)))
 
 
@@ -151,7 +151,9 @@ async def _run(running: Embedded, records: Sequence[Record]) -> None:
             await door.accept(records[start : start + _CHUNK])
         async with asyncio.timeout(_TIMEOUT_SECONDS):
             while True:
-                balance = read.total((await read.balances(running.deployment.database)).values())
+                balance = reconciliation.total(
+                    (await reconciliation.balances(running.deployment.database)).values()
+                )
                 bar.update(task, completed=sum(balance.outcomes.values()))
                 if balance.in_flight == 0 and await _is_settled(running):
                     return

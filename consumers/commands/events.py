@@ -160,7 +160,8 @@ async def _log(
         for row in rows:
             headers = tuple((name, value.encode()) for name, value in row["headers"].items())
             after = row["offset"]
-            yield Record("", topic, 0, after, row["key"], row["value"], headers)
+            # What was erased is told as Kafka tells it: no value.
+            yield Record("", topic, 0, after, row["key"], row["value"] or None, headers)
         if rows:
             continue
         if not follow:

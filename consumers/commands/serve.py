@@ -132,7 +132,7 @@ def relay() -> None:
 
 @app.command
 def sweep() -> None:
-    """Ring again for due work: retries, lost bells, leases of dead workers."""
+    """Ring again for due work: retries, lost bells, leases of dead workers. Once a day, prune."""
     from consumers.sweep import Sweep
 
     deployment = _prepare("sweep")
@@ -141,7 +141,7 @@ def sweep() -> None:
         bell = _bell(deployment)
         process = Sweep(deployment.store, deployment.catalogue, deployment.settings.sweep, bell.ring)
         try:
-            await process.run(stop)
+            await asyncio.gather(process.run(stop), wiring.pruner(deployment).run(stop))
         finally:
             await bell.close()
 

@@ -8,7 +8,7 @@ from consumers.commands import output
 from consumers.commands.output import Json
 
 if TYPE_CHECKING:
-    from infra.store.read import Balance, Difference
+    from infra.store.reconciliation import Balance, Difference
     from infra.store.windows import Budget
 
 
@@ -18,10 +18,10 @@ def stats(*, as_json: Json = False) -> None:
     A workflow that is paused and a cap that holds events up are told, too: they are no imbalance.
     """
     from consumers.cli import EXIT_FAILURE
-    from infra.store import read
+    from infra.store import reconciliation
 
     balances, paused, caps = _read()
-    whole = read.total(balances.values())
+    whole = reconciliation.total(balances.values())
     if as_json:
         workflows = {name: _told(balance) for name, balance in balances.items()}
         told = {**_told(whole), "workflows": workflows, "paused": dict(paused)}
@@ -60,12 +60,12 @@ def _read() -> "tuple[dict[str, Balance], dict[str, str], dict[Budget, str]]":
     """The reconciliation, the paused lanes, and the caps that hold events up, each with its sentence."""
     from consumers.commands.running import deployed, run
     from consumers.commands.waiting import sentence
-    from infra.store import administration, read, windows
+    from infra.store import administration, reconciliation, windows
 
     async def work() -> "tuple[dict[str, Balance], dict[str, str], dict[Budget, str]]":
         async with deployed() as deployment:
             names = deployment.catalogue.by_name
-            found = await read.balances(deployment.database, workflows=names)
+            found = await reconciliation.balances(deployment.database, workflows=names)
             paused = await administration.paused_lanes(deployment.database)
             budgets = await windows.budgets(deployment.database)
             spend = deployment.settings.spend

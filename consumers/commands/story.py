@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from infra.store.history import Mark
     from infra.store.read import Story
 
+    Row = RowMapping | Mapping[str, Any]
+
 _ATTEMPT = (
     "id", "revision", "step", "alias", "model_asked", "model_answered", "response_id", "version",
     "started_at", "latency_ms", "status", "finish_reason", "failure", "complaints",
@@ -65,10 +67,10 @@ def told(story: "Story", marks: "Mapping[UUID, Mark]") -> dict[str, Any]:
         "offset": event["offset"],
         "traceparent": event["traceparent"],
         "accepted_at": event["accepted_at"],
+        "erased": story.erasure and {"at": story.erasure["occurred_at"], "by": story.erasure["actor_name"]},
         "content": {
             "id": event["content_id"],
             **_mark(marks, event["content_id"]),
-            "bytes": len(story.content),
         },
         "in_flight": story.work and _picked(story.work, _WORK),
         "attempts": [_attempt(row, marks) for row in story.attempts],
@@ -87,6 +89,8 @@ def show(told: Mapping[str, Any]) -> None:
     _fact("came by", _way(told))
     _fact("accepted", told["accepted_at"])
     _fact("content", _sized(told["content"]))
+    if told["erased"]:
+        _fact("erased", f"at {_time(told['erased']['at'])} by {told['erased']['by']}")
     _show_work(told["in_flight"])
     _show_attempts(told["attempts"])
     for result in told["results"]:
@@ -97,7 +101,7 @@ def show(told: Mapping[str, Any]) -> None:
     _show_audit(told["audit"])
 
 
-def _picked(row: "RowMapping", columns: tuple[str, ...]) -> dict[str, Any]:
+def _picked(row: "Row", columns: tuple[str, ...]) -> dict[str, Any]:
     return {column: row[column] for column in columns}
 
 
@@ -106,13 +110,13 @@ def _mark(marks: "Mapping[UUID, Mark]", content_id: UUID) -> dict[str, Any]:
     return {"bytes": mark.bytes if mark else None, "sha256": mark.sha256 if mark else None}
 
 
-def _attempt(row: "RowMapping", marks: "Mapping[UUID, Mark]") -> dict[str, Any]:
+def _attempt(row: "Row", marks: "Mapping[UUID, Mark]") -> dict[str, Any]:
     texts = [_mark(marks, UUID(text_id)) for text_id in row["text_ids"]]
     response = _mark(marks, row["response_content_id"])
     return {**_picked(row, _ATTEMPT), "texts": texts, "response": response}
 
 
-def _audit(row: "RowMapping") -> dict[str, Any]:
+def _audit(row: "Row") -> dict[str, Any]:
     return {
         "id": row["id"],
         "kind": row["kind"],

@@ -10,7 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from infra import tables as t
 from infra.database import Database
+from infra.store.contents import make_keys, write_contents
 from infra.store.statements import NOW, count, insert, work_row
+from infra.store.words import contents_of
 from pipeline.ports import Admission
 from pipeline.publish import content_id
 from schemas.event import Received
@@ -54,7 +56,9 @@ async def insert_events(
     new = set(inserted.all())
     fresh = [event for event in ordered if event.event_id in new]
     if fresh:
-        await connection.execute(insert(database, t.content), [_content(event) for event in fresh])
+        await make_keys(connection, database, {event.subject_hash for event in fresh})
+        contents = [content for event in fresh for content in contents_of(event)]
+        await write_contents(connection, database, contents)
         accepted = Counter(event.workflow for event in fresh)
         await count(connection, database, "accepted", accepted, shard=shard)
     return new
@@ -76,7 +80,8 @@ def _admission(event: Received, known: dict[UUID, bytes], new: set[UUID]) -> Adm
     if event.event_id in new:
         new.discard(event.event_id)  # a second one in the same batch is a duplicate of the first
         return Admission.ACCEPTED
-    same = known[event.event_id] == event.fingerprint
+    # An erased event has no fingerprint left; sent once more, it must not come back.
+    same = known[event.event_id] in (event.fingerprint, b"")
     return Admission.DUPLICATE if same else Admission.ID_REUSED
 
 
@@ -95,21 +100,13 @@ def _event(event: Received) -> dict[str, Any]:
         "source_id": event.identity.id,
         "workflow": event.workflow,
         "type": event.type,
-        "subject": event.subject,
+        "subject": None if event.subject_hash else event.subject,
         "time": event.time,
-        "key": event.key,
+        "key": b"" if event.subject_hash else event.key,
         "fingerprint": event.fingerprint,
         "content_id": content_id(event.event_id),
         "partition": event.origin.partition if event.origin else None,
         "offset": event.origin.offset if event.origin else None,
         "traceparent": event.traceparent,
-    }
-
-
-def _content(event: Received) -> dict[str, Any]:
-    return {
-        "id": content_id(event.event_id),
-        "event_id": event.event_id,
-        "data": event.content,
-        "salt": event.salt,
+        "subject_hash": event.subject_hash,
     }

@@ -88,6 +88,7 @@ async def register_versions(
                 "workflow": entry.workflow.name,
                 "content": entry.content,
                 "release": release,
+                "produces": entry.workflow.produces,
             }
             added = await connection.execute(
                 statement.values(first_seen_at=NOW, **row).returning(t.workflow_version.c.version)

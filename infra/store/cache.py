@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from infra import tables as t
 from infra.columns import later
 from infra.database import Database
+from infra.store.contents import open_rows
 from infra.store.statements import NOW, insert
 from pipeline.cache import Original
 
@@ -41,17 +42,20 @@ async def find_answer(database: Database, key: bytes) -> Original | None:
         t.result.c.event_id == t.attempt.c.event_id, t.result.c.revision > t.attempt.c.revision
     )
     query = (
-        select(t.attempt, t.content.c.data)
+        select(t.attempt, t.content.c.id.label("content_id"))
+        .add_columns(t.content.c.data, t.content.c.salt, t.content.c.subject_hash)
         .join(t.answer_cache, t.answer_cache.c.attempt_id == t.attempt.c.id)
         .join(t.content, t.content.c.id == t.attempt.c.response_content_id)
         .where(t.answer_cache.c.key == key, t.answer_cache.c.expires_at > NOW, ~superseded)
     )
     async with database.read() as connection:
         row = (await connection.execute(query)).first()
-    if row is None:
+        opened = await open_rows(connection, [row]) if row else {}
+    if row is None or row.content_id not in opened:
         return None
+    answer = opened[row.content_id].data
     return Original(
-        row.id, row.data, row.finish_reason, row.model_answered, row.response_id, row.system_fingerprint
+        row.id, answer, row.finish_reason, row.model_answered, row.response_id, row.system_fingerprint
     )
 
 

@@ -14,7 +14,9 @@ from infra.database import Database, is_our_fault
 from infra.store import budget
 from infra.store.accept import insert_events
 from infra.store.budget import Settlement
+from infra.store.contents import write_contents
 from infra.store.statements import NOW, held, insert, work_row
+from infra.store.words import is_open, open_part, result_contents
 from pipeline.errors import Unstorable
 from pipeline.ports import Written
 from pipeline.record import bury, flaw
@@ -160,6 +162,8 @@ async def _insert(connection: AsyncConnection, database: Database, changesets: S
             statement = insert(database, table)
             await connection.execute(statement.values(**now) if now else statement, listed)
 
+    texts = [content for changeset in changesets for content in result_contents(changeset)]
+    await write_contents(connection, database, texts)
     await rows(t.result, (_result(changeset) for changeset in changesets))
     await rows(t.audit_record, (audit_row(record) for c in changesets for record in c.audit))
     await rows(t.outbox, (row for c in changesets for row in _messages(c)), created_at=NOW)
@@ -168,7 +172,7 @@ async def _insert(connection: AsyncConnection, database: Database, changesets: S
 
 
 def _result(changeset: Changeset) -> dict[str, Any]:
-    return {**_columns(changeset.result), "reasons": list(changeset.result.reasons)}
+    return {**_columns(changeset.result), **open_part(changeset)}
 
 
 def audit_row(record: AuditRecord) -> dict[str, Any]:
@@ -204,7 +208,7 @@ def _review(changeset: Changeset) -> dict[str, Any]:
         "event_id": changeset.event.event_id,
         "revision": changeset.result.revision,
         "workflow": changeset.result.workflow,
-        "reasons": list(changeset.review.reasons) if changeset.review else [],
+        "reasons": list(changeset.review.reasons) if changeset.review and is_open(changeset) else [],
     }
 
 

@@ -9,7 +9,9 @@ from sqlalchemy import select
 
 from infra import tables as t
 from infra.database import Database
+from infra.store.contents import read_where
 from infra.store.events import read_events
+from infra.store.words import restored
 from pipeline.errors import NotFound
 from schemas.changeset import Result
 from schemas.event import Identity, Received
@@ -31,20 +33,24 @@ async def newest(database: Database, event_id: UUID) -> tuple[Received, Result |
     async with database.read() as connection:
         found = await read_events(connection, [event_id])
         row = (await connection.execute(query)).mappings().first()
-    if event_id not in found:
-        raise NotFound(f"no event {event_id}")
-    result = None if row is None else Result(**{**row, "reasons": tuple(row["reasons"])})
-    return found[event_id][0], result
+        if event_id not in found:
+            raise NotFound(f"no event {event_id}")
+        event = found[event_id][0]
+        if row is None:
+            return event, None
+        (whole,) = await restored(connection, [{**row, "subject_hash": event.subject_hash}])
+    del whole["subject_hash"]
+    return event, Result(**{**whole, "reasons": tuple(whole["reasons"])})
 
 
 async def marks(database: Database, event_id: UUID) -> dict[UUID, Mark]:
     """Every text that is kept of an event, by content id: its own, the model's, what was asked."""
-    query = select(t.content.c.id, t.content.c.data, t.content.c.salt).where(t.content.c.event_id == event_id)
     async with database.read() as connection:
-        return {
-            row.id: Mark(len(row.data), hashlib.sha256(row.salt + row.data).hexdigest())
-            for row in await connection.execute(query)
-        }
+        found = await read_where(connection, t.content.c.event_id == event_id)
+    return {
+        content_id: Mark(len(text.data), hashlib.sha256(text.salt + text.data).hexdigest())
+        for content_id, text in found.items()
+    }
 
 
 async def identities(database: Database, ids: Sequence[UUID]) -> dict[UUID, Identity]:

@@ -11,8 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from infra import tables as t
 from infra.database import Database
-from infra.store.contents import read_contents
+from infra.store.contents import Content, read_contents, write_contents
 from infra.store.statements import insert
+from infra.store.words import complaints_id, read_words, words
 from schemas.event import NAMESPACE, Received
 from schemas.extraction import Attempt, Request, Usage
 
@@ -29,22 +30,20 @@ async def write_attempts(
 ) -> None:
     """The rows of at least one attempt, within a transaction."""
     contents, rows = rows_of(attempts)
-    await connection.execute(insert(database, t.content).on_conflict_do_nothing(), contents)
+    await write_contents(connection, database, contents)
     await connection.execute(insert(database, t.attempt).on_conflict_do_nothing(), rows)
 
 
 def rows_of(
     attempts: Sequence[tuple[Attempt, Received]],
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """The `content` rows, in the order of their ids, and the `attempt` rows."""
-    contents: dict[UUID, dict[str, Any]] = {}
-    rows = []
+) -> tuple[list[Content], list[dict[str, Any]]]:
+    """The texts, and the `attempt` rows."""
+    contents, rows = [], []
     for attempt, event in attempts:
         text_ids = _text_ids(attempt, event)
-        for content in _contents(attempt, event, text_ids):
-            contents[content["id"]] = content
-        rows.append(_row(attempt, text_ids))
-    return [contents[content_id] for content_id in sorted(contents)], rows
+        contents += _contents(attempt, event, text_ids)
+        rows.append(_row(attempt, event, text_ids))
+    return contents, rows
 
 
 async def read_attempts(
@@ -77,23 +76,18 @@ def _text_ids(attempt: Attempt, event: Received) -> list[UUID]:
     return [uuid5(event.event_id, f"text/{event.salted(text).hex()}") for text in attempt.request.texts]
 
 
-def _contents(attempt: Attempt, event: Received, text_ids: Sequence[UUID]) -> list[dict[str, Any]]:
+def _contents(attempt: Attempt, event: Received, text_ids: Sequence[UUID]) -> list[Content]:
     own = [
         *zip(text_ids, attempt.request.texts, strict=True),
         (attempt.id, attempt.response),
     ]
-    rows: list[dict[str, Any]] = [
-        {"id": content_id, "event_id": event.event_id, "data": data, "salt": event.salt}
-        for content_id, data in own
-    ]
-    skeleton = attempt.request.skeleton
-    return [
-        *rows,
-        {"id": _skeleton_id(skeleton), "event_id": None, "data": skeleton, "salt": b""},
-    ]
+    if event.subject_hash and attempt.complaints:
+        own.append((complaints_id(attempt.id), words(attempt.complaints)))
+    kept = [Content(own_id, data, event.salt, event.event_id, event.subject_hash) for own_id, data in own]
+    return [*kept, Content(_skeleton_id(attempt.request.skeleton), attempt.request.skeleton, b"")]
 
 
-def _row(attempt: Attempt, text_ids: Sequence[UUID]) -> dict[str, Any]:
+def _row(attempt: Attempt, event: Received, text_ids: Sequence[UUID]) -> dict[str, Any]:
     return {
         "id": attempt.id,
         "event_id": attempt.event_id,
@@ -110,13 +104,14 @@ def _row(attempt: Attempt, text_ids: Sequence[UUID]) -> dict[str, Any]:
         "system_fingerprint": attempt.system_fingerprint,
         "skeleton_id": _skeleton_id(attempt.request.skeleton),
         "text_ids": [str(text_id) for text_id in text_ids],
-        "request_sha256": attempt.request_sha256,
+        # Without a salt, so a guess could be tried on it; the audit trail has the salted one.
+        "request_sha256": b"" if event.subject_hash else attempt.request_sha256,
         "response_content_id": attempt.id,
         "started_at": attempt.started_at,
         "latency_ms": attempt.latency_ms,
         "status": attempt.status,
         "failure": attempt.failure,
-        "complaints": list(attempt.complaints),
+        "complaints": [] if event.subject_hash else list(attempt.complaints),
         "retry_after_seconds": attempt.retry_after_seconds,
         "finish_reason": attempt.finish_reason,
         "input_tokens": attempt.usage.input_tokens,
@@ -129,11 +124,13 @@ def _row(attempt: Attempt, text_ids: Sequence[UUID]) -> dict[str, Any]:
 
 async def _texts(connection: AsyncConnection, rows: Sequence[Any]) -> dict[UUID, bytes]:
     ids = {row.skeleton_id for row in rows} | {row.response_content_id for row in rows}
+    ids |= {complaints_id(row.id) for row in rows if not row.complaints}
     return await read_contents(connection, ids | {UUID(text_id) for row in rows for text_id in row.text_ids})
 
 
 def _attempt(row: Any, contents: Mapping[UUID, bytes]) -> Attempt:
-    texts = tuple(contents[UUID(text_id)] for text_id in row.text_ids)
+    texts = tuple(contents.get(UUID(text_id), b"") for text_id in row.text_ids)
+    complaints = contents.get(complaints_id(row.id))
     return Attempt(
         id=row.id,
         event_id=row.event_id,
@@ -145,13 +142,13 @@ def _attempt(row: Any, contents: Mapping[UUID, bytes]) -> Attempt:
         larger=row.larger,
         is_unknown=row.is_unknown,
         model_asked=row.model_asked,
-        request=Request(contents[row.skeleton_id], texts),
+        request=Request(contents.get(row.skeleton_id, b""), texts),
         request_sha256=row.request_sha256,
         started_at=row.started_at,
         latency_ms=row.latency_ms,
-        response=contents[row.response_content_id],
+        response=contents.get(row.response_content_id, b""),
         failure=row.failure,
-        complaints=tuple(row.complaints),
+        complaints=read_words(complaints) if complaints else tuple(row.complaints),
         status=row.status,
         retry_after_seconds=row.retry_after_seconds,
         finish_reason=row.finish_reason,

@@ -2,13 +2,17 @@
 
 from collections.abc import Collection, Sequence
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import bindparam, func, select, text, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from infra import tables as t
-from infra.database import Database
+from infra.database import Database, vault_of
+from infra.store.contents import seal
 from infra.store.statements import NOW, insert
 from pipeline.ports import Placed
+from pipeline.publish import AUDIT_TOPIC
 from schemas.changeset import OutboxMessage
 
 
@@ -44,7 +48,29 @@ async def published(database: Database, placed: Sequence[Placed]) -> None:
         for row in sorted(placed, key=lambda row: row.id)
     ]
     async with database.write() as connection:
+        await _seal(connection, [row.id for row in placed])
         await connection.execute(statement, rows)
+
+
+async def _seal(connection: AsyncConnection, ids: Sequence[UUID]) -> None:
+    """What has gone out about a subject is kept like its other texts; its key is kept with the event."""
+    if vault_of(connection) is None:
+        return
+    query = (
+        select(t.outbox.c.id, t.event.c.subject_hash, t.outbox.c.topic, t.outbox.c.value)
+        .join(t.event, t.event.c.event_id == t.outbox.c.event_id)
+        .where(t.outbox.c.id.in_(ids), t.outbox.c.published_at.is_(None))
+        .where(t.event.c.subject_hash.is_not(None))
+    )
+    rows = (await connection.execute(query)).all()
+    if not rows:
+        return
+    # An audit record is no text.
+    texts = [(row.id, row.subject_hash, row.value) for row in rows if row.topic != AUDIT_TOPIC]
+    kept = {row.id: row.value for row in rows} | dict(await seal(connection, texts))
+    statement = update(t.outbox).where(t.outbox.c.id == bindparam("message"))
+    values = [{"message": own, "text": kept[own]} for own in sorted(kept)]
+    await connection.execute(statement.values(value=bindparam("text"), key=b""), values)
 
 
 async def append_to_log(database: Database, messages: Sequence[OutboxMessage]) -> list[Placed]:

@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from infra import tables as t
 from infra.database import Database
+from infra.store.words import restored
 from pipeline.errors import NotFound
 from schemas.decision import REOPENED
 
@@ -48,21 +49,22 @@ async def status(database: Database, event_id: UUID) -> Status:
         .limit(1)
     )
     async with database.read() as connection:
-        row = (await connection.execute(query)).first()
-    if row is None:
-        raise NotFound(f"no event {event_id}")
+        found = (await connection.execute(query)).mappings().all()
+        if not found:
+            raise NotFound(f"no event {event_id}")
+        (row,) = await restored(connection, found)
     return Status(
-        event_id=row.event_id,
-        topic=row.topic,
-        source=row.source,
-        id=row.source_id,
-        workflow=row.workflow,
-        state="in_flight" if row.seq is not None else row.state or "lost",
-        outcome=None if row.state == REOPENED else row.state,
-        revision=row.revision,
-        version=row.version,
-        data=row.data,
-        reasons=tuple(row.reasons or ()),
-        accepted_at=row.accepted_at,
-        decided_at=row.decided_at,
+        event_id=row["event_id"],
+        topic=row["topic"],
+        source=row["source"],
+        id=row["source_id"],
+        workflow=row["workflow"],
+        state="in_flight" if row["seq"] is not None else row["state"] or "lost",
+        outcome=None if row["state"] == REOPENED else row["state"],
+        revision=row["revision"],
+        version=row["version"],
+        data=row["data"],
+        reasons=tuple(row["reasons"] or ()),
+        accepted_at=row["accepted_at"],
+        decided_at=row["decided_at"],
     )

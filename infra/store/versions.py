@@ -18,11 +18,11 @@ from infra.database import Database
 from pipeline.catalogue import Entry
 from pipeline.compatibility import Change
 from pipeline.errors import InvalidWorkflowError
-from pipeline.publish import AUDIT_TOPIC
 from pipeline.versions import output_change
 from schemas.decision import Outcome
 
-_PUBLISHED: Final = [outcome.value for outcome in Outcome if outcome.may_be_acted_on]
+#: States of a result that went to the topic its workflow produces.
+PUBLISHED: Final = [outcome.value for outcome in Outcome if outcome.may_be_acted_on]
 #: Results come after their version was registered, but by the clock of another machine.
 _CLOCK_SKEW: Final = timedelta(hours=1)
 _NAMED_REASONS: Final = 3
@@ -31,13 +31,15 @@ _TOPIC_VERSION: Final = re.compile(r"(.*[._-]v)(\d+)")
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """A version that ran on this database."""
+    """A version that ran on this database; it `produces` to this topic, which is unknown of very old ones."""
 
     version: str
     workflow: str
     content: str
     release: str
     first_seen_at: datetime
+    produces: str | None = None
+    pruned_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +77,10 @@ async def find(database: Database, prefix: str) -> list[Registered]:
 
 
 async def published(database: Database, topic: str) -> list[Registered]:
-    """The versions of whose results at least one went to `topic`, by the outbox."""
+    """The versions of whose results at least one went to `topic`."""
     async with database.read() as connection:
         rows = await _registered(connection, select(t.workflow_version))
-        return [row for row in rows if await _topic_of(connection, row) == topic]
+        return [row for row in rows if await _has_published(connection, row, topic)]
 
 
 async def incompatible(database: Database, entries: Sequence[Entry]) -> list[Incompatible]:
@@ -105,7 +107,7 @@ async def _first_broken(
         # Compared first: that costs microseconds, and few versions are left to be asked about.
         if change is None or change.level != "major":
             continue
-        if await _topic_of(connection, row) == entry.workflow.produces:
+        if await _has_published(connection, row, entry.workflow.produces):
             return Incompatible(entry, row, change)
     return None
 
@@ -122,28 +124,26 @@ async def _registered(connection: AsyncConnection, query: Select[Any]) -> list[R
     return [Registered(**row) for row in (await connection.execute(query)).mappings()]
 
 
-async def _topic_of(connection: AsyncConnection, row: Registered) -> str | None:
-    """Where this version's results went; None when none did. One result tells: the topic is in the version.
+async def _has_published(connection: AsyncConnection, row: Registered, topic: str) -> bool:
+    """Did one of this version's results go to `topic`? One tells, and one that was pruned counts.
 
     They are looked through from the version's first day on, in the order of the index.
     """
+    if row.produces != topic:
+        return False
+    if row.pruned_at is not None:
+        return True
     query = (
-        select(t.outbox.c.topic)
-        .join(
-            t.result,
-            (t.result.c.event_id == t.outbox.c.event_id) & (t.result.c.revision == t.outbox.c.revision),
-        )
+        select(t.result.c.event_id)
         .where(
             t.result.c.workflow == row.workflow,
             t.result.c.decided_at >= row.first_seen_at - _CLOCK_SKEW,
             t.result.c.version == row.version,
-            t.result.c.state.in_(_PUBLISHED),
-            t.outbox.c.topic != AUDIT_TOPIC,
+            t.result.c.state.in_(PUBLISHED),
         )
         .limit(1)
     )
-    topic: str | None = (await connection.execute(query)).scalar()
-    return topic
+    return (await connection.execute(query)).first() is not None
 
 
 def _next_topic(topic: str) -> str:

@@ -7,6 +7,7 @@ from infra.tables.access import token
 from infra.tables.calls import answer_cache, attempt, budget_window, endpoint_state
 from infra.tables.decisions import audit_record, result, review, workflow_version
 from infra.tables.flow import content, counter, event, lane, outbox, topic_log, work
+from infra.tables.privacy import hold, subject_key
 from infra.tables.seals import audit_leaf, audit_seal, audit_unsealed
 
 __all__ = [
@@ -21,10 +22,12 @@ __all__ = [
     "counter",
     "endpoint_state",
     "event",
+    "hold",
     "lane",
     "outbox",
     "result",
     "review",
+    "subject_key",
     "token",
     "topic_log",
     "work",

@@ -70,6 +70,9 @@ class WorkflowVersionRow(SQLModel, table=True):
     content: str = Field(sa_type=Text)
     release: str
     first_seen_at: datetime = utc_time()
+    produces: str | None = None
+    #: Results of it that had been published are no longer kept.
+    pruned_at: datetime | None = utc_time(default=None)
 
 
 result = table(ResultRow)

@@ -15,6 +15,12 @@ class EventRow(SQLModel, table=True):
         # The identity is unique by `event_id`, which is made of it. A hash index: a btree takes no long id.
         Index("event_source_id", "source_id", postgresql_using="hash"),
         Index("event_workflow", "workflow", "accepted_at"),
+        Index(
+            "event_subject",
+            "subject_hash",
+            postgresql_where=text("subject_hash IS NOT NULL"),
+            sqlite_where=text("subject_hash IS NOT NULL"),
+        ),
     )
 
     event_id: UUID = Field(primary_key=True, sa_type=Uuid)
@@ -32,6 +38,8 @@ class EventRow(SQLModel, table=True):
     offset: int | None = Field(default=None, sa_type=BigInteger)
     traceparent: str | None = None
     accepted_at: datetime = utc_time()
+    subject_hash: bytes | None = Field(default=None, sa_type=LargeBinary)
+    erasure_id: UUID | None = Field(default=None, sa_type=Uuid)
 
 
 class ContentRow(SQLModel, table=True):
@@ -41,6 +49,7 @@ class ContentRow(SQLModel, table=True):
     event_id: UUID | None = Field(default=None, sa_type=Uuid, index=True)
     data: bytes = Field(sa_type=LargeBinary)
     salt: bytes = Field(sa_type=LargeBinary)
+    subject_hash: bytes | None = Field(default=None, sa_type=LargeBinary)
 
 
 class WorkRow(SQLModel, table=True):

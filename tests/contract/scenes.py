@@ -11,7 +11,7 @@ from sqlalchemy import Table, delete, func, select, text, update
 from infra import tables as t
 from infra.database import Database
 from infra.store import SqlStore
-from infra.store.read import Balance, balances
+from infra.store.reconciliation import Balance, balances
 from pipeline.claim import Claimed
 from pipeline.errors import InvalidEvent
 from pipeline.extract import GiveUp
@@ -134,9 +134,11 @@ async def balance(database: Database) -> Balance:
 
 
 async def expire_leases(database: Database) -> None:
-    """As if their processes had died long ago."""
+    """As if their processes had died long ago; locked in the store's order, so as to wait in no ring."""
+    leased = select(t.work.c.seq).where(t.work.c.token.is_not(None)).order_by(t.work.c.event_id)
     async with database.write() as connection:
-        await connection.execute(update(t.work).where(t.work.c.token.is_not(None)).values(lease_until=NOW))
+        seqs = (await connection.scalars(leased.with_for_update())).all()
+        await connection.execute(update(t.work).where(t.work.c.seq.in_(seqs)).values(lease_until=NOW))
 
 
 async def make_due(database: Database) -> None:

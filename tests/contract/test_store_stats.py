@@ -13,7 +13,7 @@ from sqlalchemy import delete, update
 from infra import tables as t
 from infra.database import Database
 from infra.store import SqlStore, accept
-from infra.store.read import Balance, Difference, balances, total
+from infra.store.reconciliation import Balance, Difference, balances, total
 from pipeline.claim import Claimed, Release
 from pipeline.ports import Written
 from schemas import reject, review

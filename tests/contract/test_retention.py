@@ -1,0 +1,230 @@
+"""What is older than its kind is kept goes; the books, the holds and the versions still stand."""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+import pytest
+
+from infra import database as databases
+from infra import tables as t
+from infra.database import Database
+from infra.store import SqlStore, administration, erasure, history, retention, versions
+from infra.store.holds import Hold, add_hold, holds, remove_hold
+from infra.store.read import story, tail
+from infra.store.status import status
+from pipeline.errors import Conflict, Erased, NotFound
+from pipeline.ports import Admission
+from pipeline.process import process
+from pipeline.retention import Terms
+from pipeline.trail import noted
+from schemas.changeset import AuditRecord, Changeset
+from tests.builders import NOW, SCRIBE, FakeModel, entry, world
+from tests.contract.private import MARK, VAULT, about, live, publish, whose
+from tests.contract.private import erasure as record_of
+from tests.contract.scenes import LANE, amount_of, balance, gave_up, note, replay_of, rows
+
+#: The events of the tests were decided on in 2024.
+OLD, ANCIENT = timedelta(days=1), timedelta(days=36_500)
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    database = databases.connect(database_url, pool_size=8, vault=VAULT)
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+def store(database: Database) -> SqlStore:
+    return SqlStore(database, SCRIBE)
+
+
+def pruned(kind: str, removed: Mapping[str, int]) -> AuditRecord:
+    body = {"what": kind, "rows": dict(removed)}
+    return noted("pruned", body, scribe=SCRIBE, now=NOW, nonce=str(uuid4()))
+
+
+async def prune(store: SqlStore, **terms: timedelta) -> dict[str, int]:
+    return dict(await retention.prune(store.database, Terms(**terms), pruned, shard=store.shard))
+
+
+async def hold(database: Database, **what: object) -> Hold:
+    made = Hold(uuid4(), "a dispute", NOW, "os:ada@desk", **what)  # type: ignore[arg-type]
+    await add_hold(database, made, noted("hold_added", {"hold": str(made.id)}, scribe=SCRIBE, now=NOW))
+    return made
+
+
+async def test_what_is_young_enough_or_has_no_term_stays(store: SqlStore, database: Database) -> None:
+    await live(store, [note(1)])
+
+    assert await prune(store) == {}
+    assert await prune(store, content=ANCIENT, journal=ANCIENT, results=ANCIENT, topics=ANCIENT) == {}
+
+
+async def test_texts_go_and_the_numbers_stay(store: SqlStore, database: Database) -> None:
+    event = note(1)
+    await live(store, [event])
+
+    removed = await prune(store, content=OLD)
+    told = await story(database, event.event_id)
+
+    assert removed["content"] == 6  # its own, two requests of two texts that are the same twice, two answers
+    assert told.content is None
+    assert len(told.attempts) == 2
+    assert await history.marks(database, event.event_id) == {}
+    assert (await status(database, event.event_id)).data is not None
+    assert await prune(store, content=OLD) == {}
+
+
+async def test_of_a_subject_the_result_stays_as_long_as_results_do(
+    store: SqlStore, database: Database
+) -> None:
+    await live(store, [about(MARK, 1)])
+
+    await prune(store, content=OLD)
+
+    assert (await status(database, about(MARK, 1).event_id)).data == {"city": MARK, "amount": "12.50"}
+
+
+async def test_the_journal_goes_with_the_texts_that_only_it_refers_to(
+    store: SqlStore, database: Database
+) -> None:
+    event = about(MARK, 1)
+    await live(store, [event])
+
+    removed = await prune(store, journal=OLD)
+    told = await story(database, event.event_id)
+
+    assert removed["attempt"] == 2
+    assert (told.attempts, told.content) == ((), event.content)
+    assert told.results[0]["data"] == {"city": MARK, "amount": "12.50"}
+
+
+async def test_results_go_whole_and_are_still_counted(store: SqlStore, database: Database) -> None:
+    await live(store, [note(1), note(3), about(MARK, 5)])
+    before = await balance(database)
+
+    removed = await prune(store, results=OLD)
+    after = await balance(database)
+
+    assert removed["event"] == removed["result"] == 3
+    assert after == before
+    assert after.balanced
+    for table in (t.event, t.result, t.attempt, t.outbox, t.subject_key):
+        assert await amount_of(database, table) == 0
+    assert {row.event_id for row in await rows(database, t.content)} == {None}
+    assert "pruned" in {row.kind for row in await rows(database, t.audit_record)}
+    assert await store.accept([note(1)]) == [Admission.ACCEPTED]
+    assert (await balance(database)).balanced
+
+
+async def test_more_than_a_batch_goes_in_several(
+    store: SqlStore, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "_BATCH", 2)
+    await live(store, [note(number) for number in (1, 3, 5, 7, 9)])
+
+    removed = await prune(store, content=OLD, results=OLD, topics=OLD)
+
+    assert removed["event"] == 5
+    assert [row.kind for row in await rows(database, t.audit_record)].count("pruned") == 3
+
+
+async def test_what_waits_for_somebody_stays(store: SqlStore, database: Database) -> None:
+    reviewed, working, unpublished = note(2), note(3), note(5)
+    await live(store, [reviewed])
+    await store.accept([unpublished])
+    (claim,) = await store.claim(LANE, limit=1)
+    await store.commit([gave_up(claim)])
+    await store.accept([working])
+
+    assert await prune(store, content=OLD, journal=OLD, results=OLD) == {}
+
+
+async def test_a_replay_of_what_is_no_longer_kept_is_dead(store: SqlStore, database: Database) -> None:
+    await store.accept([note(1)])
+    (claim,) = await store.claim(LANE, limit=1)
+    await store.commit([gave_up(claim)])
+    await publish(store)
+    await prune(store, content=OLD)
+    event, newest = await history.newest(database, claim.event.event_id)
+    assert newest is not None
+    await store.commit([replay_of(event, newest)])
+
+    (again,) = await store.claim(LANE, limit=1)
+    end = await process(again, entry(), world(FakeModel()))
+
+    assert isinstance(end, Changeset)
+    assert end.result.reasons == (str(Erased()),)
+
+
+async def test_an_embedded_topic_goes_on_counting_its_offsets(store: SqlStore, database: Database) -> None:
+    await live(store, [note(1), note(3)])
+    topic = "notes.facts.v1"
+
+    await publish_again(database)
+    removed = await prune_topics(store, database)
+    left = await tail(database, topic)
+
+    assert removed["topic_log"] > 0
+    assert [(row["offset"], row["value"]) for row in left] == [(1, b"")]
+    await live(store, [note(5)])
+    assert [row["offset"] for row in await tail(database, topic)] == [1, 2]
+
+
+async def publish_again(database: Database) -> None:
+    """As if everything had been published long ago."""
+    async with database.write() as connection:
+        await connection.execute(t.outbox.update().values(published_at=NOW))
+
+
+async def prune_topics(store: SqlStore, database: Database) -> dict[str, int]:
+    return await prune(store, topics=OLD)
+
+
+@pytest.mark.parametrize("by", ["subject_hash", "event_id", "workflow"])
+async def test_a_hold_keeps_from_pruning_and_erasure_until_it_is_removed(
+    store: SqlStore, database: Database, by: str
+) -> None:
+    event = about(MARK, 1)
+    await live(store, [event, note(3)])
+    await publish_again(database)
+    kept = {"subject_hash": whose(MARK), "event_id": event.event_id, "workflow": LANE}
+    made = await hold(database, **{by: kept[by]})
+
+    removed = await prune(store, content=OLD, journal=OLD, results=OLD, topics=OLD)
+    with pytest.raises(Conflict, match=rf"held by {made.id} \(a dispute, by os:ada@desk\)"):
+        await erasure.erase(database, whose(MARK), record_of)
+
+    assert removed.get("event", 0) == (0 if by == "workflow" else 1)
+    assert (await story(database, event.event_id)).content == event.content
+    assert await holds(database) == [made]
+    await remove_hold(database, made.id, noted("hold_removed", {}, scribe=SCRIBE, now=NOW))
+    assert (await erasure.erase(database, whose(MARK), record_of)).events == 1
+    assert {"hold_added", "hold_removed"} <= {row.kind for row in await rows(database, t.audit_record)}
+
+
+async def test_a_hold_that_is_not_there_is_not_removed(database: Database) -> None:
+    with pytest.raises(NotFound, match="penstock hold list"):
+        await remove_hold(database, UUID(int=1), noted("hold_removed", {}, scribe=SCRIBE, now=NOW))
+
+
+async def test_a_version_binds_its_successors_without_its_results(
+    store: SqlStore, database: Database
+) -> None:
+    registered = entry()
+    record = noted("workflow_version", {}, scribe=SCRIBE, now=NOW)
+    await administration.register_versions(database, [registered], [record], release="1")
+    async with database.write() as connection:
+        await connection.execute(t.workflow_version.update().values(first_seen_at=NOW))
+    assert await versions.published(database, "notes.facts.v1") == []
+    await live(store, [note(1)])
+    (before,) = await versions.published(database, "notes.facts.v1")
+
+    await prune(store, results=OLD)
+
+    (after,) = await versions.published(database, "notes.facts.v1")
+    assert replace(after, pruned_at=None) == before
+    assert await versions.published(database, "another.v1") == []
