@@ -15,7 +15,11 @@ if TYPE_CHECKING:
     from schemas.changeset import AuditRecord
 
 Subject = Annotated[
-    str, Parameter(help="The subject, spelt as the workflow names it; - reads it from standard input.")
+    str,
+    Parameter(
+        help="The subject, spelt as the workflow names it; - reads it from standard input.",
+        allow_leading_hyphen=True,
+    ),
 ]
 
 

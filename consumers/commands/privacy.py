@@ -54,7 +54,10 @@ def rotate(*, as_json: Json = False) -> None:
 def add_hold(
     *,
     subject: Annotated[
-        str | None, Parameter(help="Every event of this subject; - reads it from stdin.")
+        str | None,
+        Parameter(
+            help="Every event of this subject; - reads it from standard input.", allow_leading_hyphen=True
+        ),
     ] = None,
     event: Annotated[str | None, Parameter(help="One event, by Penstock's id or its sender's.")] = None,
     workflow: Annotated[str | None, Parameter(help="Every event of this workflow.")] = None,

@@ -1,0 +1,250 @@
+"""Erasure as an operator does it: events with a subject through `penstock dev`, and nothing left of one."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from textwrap import dedent
+from typing import Any, Final
+
+import pytest
+
+from consumers import wiring
+from infra import settings
+from infra import tables as t
+from pipeline.receive import Record
+from tests.contract.scenes import rows
+from tests.integration.test_cli import RUN, Shell, shell_on
+
+pytestmark = pytest.mark.filterwarnings("ignore:Cyclopts application invoked without tokens")
+
+TOPIC: Final = "letters.written.v1"
+ANNA, BERT = "anna@planted.example", "bert@planted.example"
+WORKFLOW: Final = dedent(
+    '''
+    """Letters, each of a customer."""
+
+    from typing import Annotated
+
+    from pydantic import Field
+
+    from pipeline import Workflow
+    from schemas import Answer, Decision, Event, Extraction, Text, accept, review
+
+
+    class Letter(Event):
+        customer: Annotated[str, Text(200)]
+        text: Annotated[str, Text(1_000)]
+
+
+    class Gist(Extraction):
+        gist: Annotated[str, Text(1_000)] | None = Field(description="What the letter is about.")
+
+
+    def subject(letter: Letter) -> str | None:
+        if letter.text == "a bug":
+            raise KeyError(letter.customer)
+        return letter.customer or None
+
+
+    def policy(letter: Letter, answer: Answer[Gist]) -> Decision:
+        return review(f"{letter.customer} again") if "letter 2" in letter.text else accept()
+
+
+    workflow = Workflow(
+        name="letters",
+        consumes="letters.written.v1",
+        produces="letters.read.v1",
+        event=Letter,
+        extraction=Gist,
+        text=lambda letter: letter.text,
+        prompt="Say what the letter is about.",
+        models=("fast",),
+        policy=policy,
+        subject=subject,
+    )
+    WORKFLOWS = (workflow,)
+    '''
+)
+
+
+@pytest.fixture(scope="module")
+def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+    """A folder with a workflow whose events have a subject, and a database of two customers' letters."""
+    folder = tmp_path_factory.mktemp("letters")
+    (folder / "planted_letters.py").write_text(WORKFLOW)
+    variables = {**shell_on(folder).variables, "PENSTOCK_WORKFLOWS": "planted_letters"}
+    shell = Shell(folder, variables)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(folder)
+        assert shell.penstock("db", "upgrade").code == 0
+        letters = [letter(number, customer) for number, customer in enumerate((ANNA, BERT, ANNA, ""))]
+        sent = shell.penstock("emit", TOPIC, "-", stdin="\n".join(map(json.dumps, letters)))
+        assert sent.code == 0, sent.err
+        assert "privacy.master_key_made" in sent.err
+        work(shell)
+        yield shell
+
+
+def letter(number: int, customer: str) -> dict[str, Any]:
+    return {
+        "specversion": "1.0",
+        "id": f"letter-{number}",
+        "source": "post",
+        "type": "letter",
+        "subject": customer or None,
+        "partitionkey": customer or "nobody",
+        "data": {"customer": customer, "text": f"{customer or 'Somebody'} writes letter {number}."},
+    }
+
+
+def work(shell: Shell) -> None:
+    """Run `penstock dev` until nothing is in flight and all is published."""
+    ports = {"PENSTOCK_API__PORT": "0", "PENSTOCK_SIMULATOR__PORT": "0"}
+    log = shell.folder / "dev.log"
+    with log.open("wb") as written:
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-c", RUN, "dev"],
+            cwd=shell.folder,
+            env=shell.environment(**ports),
+            stderr=written,
+        )
+    try:
+        until = time.monotonic() + 60
+        while shell.penstock("stats", "--json").json["in_flight"] or waiting(shell):
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < until, log.read_text()
+            time.sleep(0.2)
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(30)
+
+
+def waiting(shell: Shell) -> int:
+    told = shell.penstock("event", "show", "letter-3", "--json").json
+    return sum(one["published_at"] is None for one in told["outbox"]) or not told["outbox"]
+
+
+def planted(folder: Path, text: str) -> list[str]:
+    """The files in which `text` stands, as bytes."""
+    return [
+        path.name
+        for path in sorted(folder.iterdir())
+        if path.is_file() and text.encode() in path.read_bytes()
+    ]
+
+
+def test_the_master_key_is_beside_the_database_for_its_owner_only(shell: Shell) -> None:
+    path = shell.folder / "penstock.db.master_key"
+
+    assert len(path.read_text()) == 64
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_without_its_master_key_nothing_starts(shell: Shell) -> None:
+    ended = shell.penstock("event", "show", "letter-0", PENSTOCK_PRIVACY__MASTER_KEY="0" * 64)
+
+    assert ended.code == 2
+    assert "PENSTOCK_PRIVACY__MASTER_KEY: texts are encrypted under the master key" in ended.err
+
+
+def test_what_an_operator_sees_of_an_event_is_whole(shell: Shell) -> None:
+    told = shell.penstock("event", "show", "letter-0", "--json").json
+
+    assert (told["key"], told["subject"], told["erased"]) == (ANNA, ANNA, None)
+    assert told["results"][0]["state"] == "succeeded"
+    assert told["content"]["bytes"] > 0
+
+
+def test_a_hold_keeps_a_subject_and_says_so(shell: Shell) -> None:
+    added = shell.penstock("hold", "add", "--subject", BERT, "--reason", "a dispute", "--json")
+    refused = shell.penstock("erase", "--subject", BERT, "--yes")
+    listed = shell.penstock("hold", "list")
+    removed = shell.penstock("hold", "remove", added.json["hold"])
+
+    assert (added.code, listed.code, removed.code) == (0, 0, 0)
+    assert refused.code == 4
+    assert f"held by {added.json['hold']} (a dispute" in refused.err
+    assert "a dispute" in listed.out
+    assert BERT not in added.out + listed.out + refused.err
+    assert shell.penstock("hold", "add", "--reason", "why").code == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (("erase", "--subject", "nobody@planted.example", "--yes"), 3, "the spelling counts"),
+        (("erase", "--subject", BERT), 2, "1 events with all their texts will be erased"),
+        (("erase", "--subject", "", "--yes"), 2, "--subject is empty"),
+        (("hold", "remove", "00000000-0000-0000-0000-000000000001"), 3, "penstock hold list"),
+    ],
+)
+def test_what_cannot_be_erased_is_told_in_words(
+    shell: Shell, arguments: tuple[str, ...], code: int, told: str
+) -> None:
+    ended = shell.penstock(*arguments)
+
+    assert (ended.code, told in ended.err) == (code, True), ended.err
+
+
+def test_nothing_is_left_of_an_erased_subject(shell: Shell) -> None:
+    before = planted(shell.folder, ANNA)
+    looked = shell.penstock("erase", "--subject", ANNA, "--dry-run", "--json")
+    erased = shell.penstock("erase", "--subject", "-", "--yes", "--json", stdin=f"{ANNA}\n")
+    shown = shell.penstock("event", "show", "letter-0")
+    tailed = shell.penstock("tail", "letters.read.v1", "--from-beginning").out.splitlines()
+
+    assert "penstock.db" in before  # embedded topics are open, as Kafka's are
+    assert looked.json == {**erased.json, "erased": False}
+    assert {name: erased.json[name] for name in ("events", "results", "obstacles", "kafka")} == {
+        "events": 2,
+        "results": 2,
+        "obstacles": [],
+        "kafka": [],
+    }
+    assert planted(shell.folder, ANNA) == []
+    assert planted(shell.folder, BERT) == ["penstock.db"]
+    assert "erased    at " in shown.out
+    assert " by os:" in shown.out
+    assert sorted(json.loads(line)["value"] is None for line in tailed) == [False, False, True]
+    assert shell.penstock("stats").code == 0
+    assert shell.penstock("erase", "--subject", ANNA, "--yes").code == 3
+
+
+def test_rotation_goes_by_the_order_of_the_keys(shell: Shell) -> None:
+    old = (shell.folder / "penstock.db.master_key").read_text()
+    new = shell.penstock("privacy", "key").out.strip()
+
+    rotated = shell.penstock("privacy", "rotate", "--json", PENSTOCK_PRIVACY__MASTER_KEY=f"{new},{old}")
+    shown = shell.penstock("event", "show", "letter-1", "--json", PENSTOCK_PRIVACY__MASTER_KEY=new)
+
+    assert rotated.json == {"rewrapped": 1}
+    assert shown.json["content"]["bytes"] > 0
+    back = shell.penstock("privacy", "rotate", "--json", PENSTOCK_PRIVACY__MASTER_KEY=f"{old},{new}")
+    assert back.json == {"rewrapped": 1}
+
+
+def test_prune_does_nothing_unless_a_setting_says_so(shell: Shell) -> None:
+    kept = shell.penstock("prune")
+    young = shell.penstock("prune", "--json", PENSTOCK_RETENTION__RESULTS_DAYS="30")
+
+    assert (kept.code, kept.out) == (0, "Nothing.\n")
+    assert "everything is kept" in kept.err
+    assert young.json == {"removed": {}, "holds": 0}
+
+
+async def test_a_bug_in_subject_loses_no_event(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(shell.folder)
+    for name, value in shell.variables.items():
+        monkeypatch.setenv(name, value)
+    deployment = wiring.deploy(settings.load())
+    body = json.dumps({"customer": BERT, "text": "a bug"}).encode()
+
+    await wiring.door(deployment, lambda lane: None).accept([Record("c", TOPIC, 0, 7, None, body, ())])
+
+    (dead,) = [row for row in await rows(deployment.database, t.result) if row.state == "dead"]
+    assert dead.reasons == ["subject of 'letters' failed: KeyError"]
+    await deployment.close()
