@@ -25,9 +25,6 @@ class RetentionSettings(Section):
         None, ge=1, description="Texts of decided events and of answers; unset keeps them for ever."
     )
     journal_days: int | None = Field(None, ge=1, description="The calls made for decided events.")
-    results_days: int | None = Field(
-        None, ge=1, description="Decided events with all that is left of them; sent again they are new."
-    )
     topics_days: int | None = Field(
         None, ge=1, description="Published messages in the outbox, and in the topics of embedded mode."
     )
@@ -37,7 +34,6 @@ class RetentionSettings(Section):
         return Terms(
             content=_days(self.content_days),
             journal=_days(self.journal_days),
-            results=_days(self.results_days),
             topics=_days(self.topics_days),
         )
 

@@ -229,7 +229,7 @@ def test_rotation_goes_by_the_order_of_the_keys(shell: Shell) -> None:
 
 def test_prune_does_nothing_unless_a_setting_says_so(shell: Shell) -> None:
     kept = shell.penstock("prune")
-    young = shell.penstock("prune", "--json", PENSTOCK_RETENTION__RESULTS_DAYS="30")
+    young = shell.penstock("prune", "--json", PENSTOCK_RETENTION__CONTENT_DAYS="30")
 
     assert (kept.code, kept.out) == (0, "Nothing.\n")
     assert "everything is kept" in kept.err
