@@ -1,24 +1,28 @@
 """Texts of events with a subject: sealed in the rows, whole for who reads, gone after an erasure."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
 from sqlalchemy import select, update
 
+from consumers.door import Door
 from infra import database as databases
 from infra import tables as t
 from infra.database import Database
 from infra.store import SqlStore, contents, erasure, history, read, rotation
 from infra.store.status import status
 from infra.vault import opened, vault
+from pipeline.catalogue import Catalogue
 from pipeline.errors import Conflict, Erased, InvalidSettingsError, NotFound
 from pipeline.ports import Admission
 from pipeline.process import process
 from pipeline.publish import AUDIT_TOPIC
+from pipeline.receive import Record
 from schemas.changeset import Changeset
-from tests.builders import SCRIBE, FakeModel, entry, world
+from tests.builders import NOW, SCRIBE, STAMP, FakeModel, entry, workflow, world
 from tests.conftest import Shelf
 from tests.contract.private import (
     MARK,
@@ -35,7 +39,7 @@ from tests.contract.private import (
 from tests.contract.private import (
     erasure as record_of,
 )
-from tests.contract.scenes import LANE, balance, gave_up, note, replay_of, rows, tried
+from tests.contract.scenes import LANE, amount_of, balance, gave_up, note, replay_of, rows, tried
 
 
 @pytest.fixture
@@ -336,3 +340,21 @@ FOUND = erasure.Found(
     unpublished=0,
     holds=(),
 )
+
+
+async def test_an_id_that_is_reused_with_other_data_is_kept_as_its_subjects(
+    store: SqlStore, database: Database
+) -> None:
+    catalogue = Catalogue((entry(workflow(subject=lambda note: MARK)),))
+    door = Door(store, catalogue, SCRIBE, STAMP.secret, lambda: NOW, lambda lane: None)
+    event = {"specversion": "1.0", "id": "1", "source": "post", "type": "note"}
+    bodies = [json.dumps({**event, "data": {"text": f"{MARK} {word}"}}).encode() for word in "ab"]
+
+    await door.accept(
+        [Record("c", "notes.written.v1", 0, place, None, body, ()) for place, body in enumerate(bodies)]
+    )
+
+    assert await amount_of(database, t.event) == 2
+    assert {row.subject_hash for row in await rows(database, t.event)} == {whose(MARK)}
+    kept = await everything(database, without=["outbox"])  # its dead letter has not gone out yet
+    assert MARK.encode() not in kept

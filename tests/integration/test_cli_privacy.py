@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from textwrap import dedent
 from typing import Any, Final
@@ -212,6 +213,31 @@ def test_nothing_is_left_of_an_erased_subject(shell: Shell) -> None:
     assert sorted(json.loads(line)["value"] is None for line in tailed) == [False, False, True]
     assert shell.penstock("stats").code == 0
     assert shell.penstock("erase", "--subject", ANNA, "--yes").code == 3
+
+
+def test_copies_on_kafka_are_listed_with_their_keys_and_their_end(shell: Shell) -> None:
+    own = {"SECRET": "secret", "PRIVACY__MASTER_KEY": "master_key"}
+    variables = {
+        f"PENSTOCK_{name}": (shell.folder / f"penstock.db.{suffix}").read_text()
+        for name, suffix in own.items()
+    }
+    variables |= {"PENSTOCK_KAFKA__BOOTSTRAP_SERVERS": "127.0.0.1:1", "PENSTOCK_KAFKA__RETENTION_HOURS": "48"}
+
+    told = shell.penstock("erase", "--subject", BERT, "--dry-run", **variables)
+    copies = shell.penstock("erase", "--subject", BERT, "--dry-run", "--json", **variables).json["kafka"]
+
+    (published,) = [
+        one["published_at"]
+        for one in shell.penstock("event", "show", "letter-1", "--json").json["outbox"]
+        if one["topic"] == "letters.read.v1"
+    ]
+    assert [(one["topic"], one["messages"], one["keys"]) for one in copies] == [
+        ("audit.records.v1", 1, [BERT]),
+        ("letters.read.v1", 1, [BERT]),
+    ]
+    until = datetime.fromisoformat(copies[1]["until"])
+    assert until - datetime.fromisoformat(published) == timedelta(hours=48)
+    assert "unless a topic has its own retention" in told.out
 
 
 def test_rotation_goes_by_the_order_of_the_keys(shell: Shell) -> None:
