@@ -1,6 +1,7 @@
 """Erasure as an operator does it: events with a subject through `penstock dev`, and nothing left of one."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -264,6 +265,8 @@ def test_prune_does_nothing_unless_a_setting_says_so(shell: Shell) -> None:
 
 async def test_a_bug_in_subject_loses_no_event(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(shell.folder)
+    for name in [name for name in os.environ if name.startswith("PENSTOCK_")]:
+        monkeypatch.delenv(name)
     for name, value in shell.variables.items():
         monkeypatch.setenv(name, value)
     deployment = wiring.deploy(settings.load())
