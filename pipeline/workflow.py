@@ -11,6 +11,7 @@ from typing import Any, Generic, Literal, NoReturn, TypeVar
 
 from pipeline.bounds import unbounded
 from pipeline.errors import InvalidWorkflowError
+from pipeline.lookup import not_indexable
 from pipeline.marks import flaws
 from pipeline.retry import MIN_CALL
 from schemas.decision import Decision
@@ -55,7 +56,7 @@ class Workflow(Generic[E, X]):
     makes of it by rules, marked as `degraded`; where that is None or fails a check, to a person. A refusal, a
     leak and a check that fails again go to a person in any case. `cache` keeps answers that the policy
     accepted for this long: an event with the same text takes the answer from there, checked and decided anew,
-    without a call.
+    without a call. `indexed` are fields of the result that `penstock audit list --field` finds it by.
     Raises InvalidWorkflowError, which names the file, the field and the cure.
     """
 
@@ -76,6 +77,7 @@ class Workflow(Generic[E, X]):
     on_failure: OnFailure = "review"
     fallback: Callable[[E], X | None] | None = None
     cache: timedelta | None = None
+    indexed: tuple[str, ...] = ()
 
     @property
     def dead_topic(self) -> str:
@@ -95,6 +97,7 @@ class Workflow(Generic[E, X]):
         self._check_policy()
         self._check_on_failure()
         self._check_cache()
+        self._check_indexed()
 
     def _refuse(self, field: str, problem: str, cure: str) -> NoReturn:
         raise InvalidWorkflowError(self.file, field, problem, cure)
@@ -189,6 +192,12 @@ class Workflow(Generic[E, X]):
         if not (isinstance(self.cache, timedelta) and timedelta(0) < self.cache <= MAX_CACHE):
             cure = f"Write cache=timedelta(days=7), at most {MAX_CACHE.days} days, or leave it out."
             self._refuse("cache", f"{self.cache!r} is no time to keep answers", cure)
+
+    def _check_indexed(self) -> None:
+        if not isinstance(self.indexed, tuple):
+            self._refuse("indexed", f"{self.indexed!r} is no tuple", 'Write indexed=("field",).')
+        for problem, cure in not_indexable(self.extraction, self.indexed):
+            self._refuse("indexed", problem, cure)
 
 
 _COUNTS = {1: "one argument", 2: "two arguments"}

@@ -32,7 +32,8 @@ class Scribe:
 class AuditRecord:
     """RFC 8785 bytes and their leaf hash; the other fields are copies, for looking things up.
 
-    Commit time is not in it: when the record was sealed says that.
+    `code` is the stable reason of a decision, `model` the one whose answer it rests on, `words` what
+    `pipeline.lookup` makes of the record. Commit time is not in it: when the record was sealed says that.
     """
 
     id: UUID
@@ -46,6 +47,9 @@ class AuditRecord:
     workflow: str | None = None
     version: str | None = None
     outcome: str | None = None
+    code: str | None = None
+    model: str | None = None
+    words: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +130,8 @@ Guard = NewEvent | ClaimToken | ExpectedRevision
 class Changeset:
     """A decision on one event. `reopen` puts the event back to work; it is set for people only.
 
-    `charge` settles what the claim has reserved and not settled yet.
+    `charge` settles what the claim has reserved and not settled yet. `indexed` are the fields of the result
+    that it can be found by.
     """
 
     event: Received
@@ -137,3 +142,4 @@ class Changeset:
     review: ReviewItem | None = None
     reopen: bool = False
     charge: Charge = NO_CHARGE
+    indexed: tuple[str, ...] = ()
