@@ -38,7 +38,6 @@ class AuditRow(SQLModel, table=True):
         Index("audit_event", "event_id"),
         Index("audit_kind", "kind", "occurred_at"),
         Index("audit_time", "occurred_at", "id"),
-        Index("audit_code", "code", "occurred_at"),
     )
 
     id: UUID = Field(primary_key=True, sa_type=Uuid)

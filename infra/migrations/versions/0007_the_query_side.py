@@ -33,7 +33,6 @@ def upgrade() -> None:
     if op.get_bind().dialect.name == "postgresql":  # the default was for the rows that exist
         op.alter_column("audit_record", "words", server_default=None)
     op.create_index("audit_time", "audit_record", ["occurred_at", "id"])
-    op.create_index("audit_code", "audit_record", ["code", "occurred_at"])
     op.create_table(
         "result_index",
         sa.Column("event_id", sa.Uuid(), nullable=False),
