@@ -37,6 +37,7 @@ _COMMANDS: Final = {
     ),
     "eval": ("consumers.commands.eval:evaluate", "Labelled cases through a workflow, field by field."),
     "topics": ("consumers.commands.admin:topics", "Make the topics that the workflows declare."),
+    "audit": ("consumers.commands.audit:app", "The audit trail: explain a decision, list, show, export."),
     "db": ("consumers.commands.admin:db", "Bring the database up to date."),
     "token": ("consumers.commands.admin:token", "API tokens."),
     "config": ("consumers.commands.admin:config", "Every setting and where it came from."),
