@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from consumers import wiring
+from consumers import starting, wiring
 from consumers.drain import Drains
 from consumers.relay import Relay
 from consumers.supervisor import Child, Supervisor
@@ -53,6 +53,7 @@ async def embedded(settings: Settings) -> AsyncIterator[Embedded]:
         stack.push_async_callback(role.release)
         await schema.upgrade(deployment.database)
         await wiring.start(deployment)
+        await starting.record_settings(deployment, "dev")
         await deployment.store.forget()
         drains = await stack.enter_async_context(_working(deployment))
         yield Embedded(deployment, drains, url)

@@ -70,6 +70,7 @@ class Worker:
 
     async def _open(self) -> None:
         await wiring.start(self.deployment)
+        await starting.record_settings(self.deployment, "worker")
         settings = self.deployment.settings
         self._model = wiring.model(self.deployment)
         self._bell = wiring.bell(settings, self.deployment.metrics)
