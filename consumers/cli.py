@@ -38,7 +38,7 @@ _COMMANDS: Final = {
     ),
     "eval": ("consumers.commands.eval:evaluate", "Labelled cases through a workflow, field by field."),
     "topics": ("consumers.commands.admin:topics", "Make the topics that the workflows declare."),
-    "audit": ("consumers.commands.audit:app", "The audit log: verify it, its keys."),
+    "audit": ("consumers.commands.audit:app", "The audit trail: explain a decision, list, export, verify."),
     "erase": ("consumers.commands.erase:erase", "Destroy every text of a subject."),
     "hold": ("consumers.commands.privacy:hold", "Legal holds: what is neither erased nor pruned."),
     "prune": ("consumers.commands.prune:prune", "Remove what is older than the retention settings say."),

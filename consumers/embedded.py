@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from consumers import trust, wiring
+from consumers import starting, trust, wiring
 from consumers.drain import Drains
 from consumers.relay import Relay
 from consumers.supervisor import Child, Supervisor
@@ -54,6 +54,7 @@ async def embedded(settings: Settings) -> AsyncIterator[Embedded]:
         await schema.upgrade(deployment.database)
         trust.signer(settings)  # made where there is none
         await wiring.start(deployment)
+        await starting.record_settings(deployment, "dev")
         await deployment.store.forget()
         drains = await stack.enter_async_context(_working(deployment))
         yield Embedded(deployment, drains, url)

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Final
 
-from consumers import wiring
+from consumers import starting, wiring
 from consumers.wiring import Deployment
 from infra.health import serve_health
 from infra.logs import logger
@@ -34,6 +34,7 @@ async def until_stopped(
     stop = asyncio.Event()
     on_signals(stop)
     await wiring.start(deployment)
+    await starting.record_settings(deployment, process)
     async with health(deployment, process):
         log.info("process.started")
         try:

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from celery.signals import worker_shutdown, worker_shutting_down
 
-from consumers import wiring
+from consumers import starting, wiring
 from consumers.drain import Drains
 from consumers.serving import health
 from consumers.watchdog import EXIT_STUCK, Watchdog
@@ -70,6 +70,7 @@ class Worker:
 
     async def _open(self) -> None:
         await wiring.start(self.deployment)
+        await starting.record_settings(self.deployment, "worker")
         settings = self.deployment.settings
         self._model = wiring.model(self.deployment)
         self._bell = wiring.bell(settings, self.deployment.metrics)

@@ -29,12 +29,16 @@ class Guard:
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """The value with ungrounded optional fields made null, its evidence, and what is wrong with it."""
+    """The value with ungrounded optional fields made null, its evidence, and what is wrong with it.
+
+    `checks` are the workflow's checks that complain, by name.
+    """
 
     value: Extraction
     evidence: EvidenceMap
     failure: str | None = None
     complaints: tuple[str, ...] = ()
+    checks: tuple[str, ...] = ()
 
     def of(self, attempt: Attempt) -> Attempt:
         """The attempt as the ladder sees it: one whose answer is not good enough failed."""
@@ -53,8 +57,9 @@ def assess(
     told = [reading.value.model_dump(mode="json"), dict(reading.quotes)]
     if found := leaks(told, canary=word, secrets=guard.secrets):
         return Assessment(value, evidence, Leaked.reason, found)
-    if complaints := complaints_about(entry, event, value, received_at=received_at):
-        return Assessment(value, evidence, CheckFailed.reason, complaints)
+    if failed := _failed_checks(entry, event, value, received_at=received_at):
+        checks, complaints = zip(*failed, strict=True)
+        return Assessment(value, evidence, CheckFailed.reason, complaints, checks)
     if doubtful := ungrounded(entry.workflow.extraction, evidence):
         return Assessment(value, evidence, Ungrounded.reason, tuple(map(_said, doubtful)))
     return Assessment(value, evidence)
@@ -64,11 +69,18 @@ def complaints_about(
     entry: Entry, event: Event, value: Extraction, *, received_at: datetime
 ) -> tuple[str, ...]:
     """What the workflow's checks say against `value`."""
-    return tuple(
-        clean(complaint, max_length=MAX_COMPLAINT_LENGTH)
+    return tuple(said for _, said in _failed_checks(entry, event, value, received_at=received_at))
+
+
+def _failed_checks(
+    entry: Entry, event: Event, value: Extraction, *, received_at: datetime
+) -> list[tuple[str, str]]:
+    """Each check that complains, by its name, and its complaint."""
+    return [
+        (getattr(check, "__name__", "check"), clean(complaint, max_length=MAX_COMPLAINT_LENGTH))
         for check in entry.workflow.checks
         if (complaint := check(event, value, received_at)) is not None
-    )
+    ]
 
 
 def _said(grounding: Grounding) -> str:

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final, Protocol
 
+from pipeline.lookup import words
+
 
 class StoredRecord(Protocol):
     """A row of `audit_record`."""
@@ -21,6 +23,9 @@ class StoredRecord(Protocol):
     workflow: Any
     version: Any
     outcome: Any
+    code: Any
+    model: Any
+    words: Any
 
 
 _COPIED: Final = (
@@ -34,6 +39,9 @@ _COPIED: Final = (
     "workflow",
     "version",
     "outcome",
+    "code",
+    "model",
+    "words",
 )
 
 
@@ -65,6 +73,9 @@ def _stored(row: StoredRecord) -> tuple[Any, ...]:
         row.workflow,
         row.version,
         row.outcome,
+        row.code,
+        row.model,
+        row.words,
     )
 
 
@@ -81,4 +92,7 @@ def _copies(told: Mapping[str, Any]) -> tuple[Any, ...]:
         told["workflow"],
         told["version"],
         told.get("outcome"),
+        told.get("code"),
+        told.get("model"),
+        words(told),
     )

@@ -39,6 +39,7 @@ def by_policy(case: Case, attempt: Attempt, world: World) -> Changeset:
         now=world.clock(),
         scribe=world.scribe,
         flags=case.flags,
+        judged=case.judged,
     )
 
 
@@ -61,6 +62,7 @@ def by_failure(case: Case, reason: str, world: World) -> Changeset:
         now=world.clock(),
         scribe=world.scribe,
         flags=case.flags,
+        judged=case.judged,
     )
 
 
@@ -78,6 +80,7 @@ def by_person(case: Case, end: GiveUp, world: World, *, why: tuple[str, ...] = (
         doubted=doubted,
         why=why,
         flags=case.flags,
+        judged=case.judged,
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
+from uuid import UUID
 
 from pipeline import publish, trail
 from pipeline.assess import Assessment
@@ -32,7 +33,6 @@ from schemas.changeset import (
 )
 from schemas.decision import Decision, Outcome
 from schemas.event import Received, derived_id
-from schemas.evidence import EvidenceMap, Grounding
 from schemas.extraction import Answer, Attempt, Extraction
 from schemas.messages import ResultMessage
 
@@ -49,6 +49,7 @@ def decided(
     now: datetime,
     scribe: Scribe,
     flags: Sequence[str] = (),
+    judged: Mapping[UUID, Assessment] | None = None,
 ) -> Changeset:
     """The policy decided on an answer; `flags` are what the screening noticed."""
     result = Result(
@@ -61,12 +62,14 @@ def decided(
         reasons=decision.reasons,
         decided_at=now,
         data=answer.value.model_dump(mode="json"),
-        evidence=_evidence(answer.evidence),
+        evidence=trail.evidence_of(answer.evidence),
         model=answer.model,
         cost_micros=cost_of(answer.attempts),
         supersedes=claimed.revision - 1 or None,
     )
-    record = trail.decision(result, claimed.event, answer.attempts, code="policy", scribe=scribe, flags=flags)
+    record = trail.decision(
+        result, claimed.event, answer.attempts, code="policy", scribe=scribe, flags=flags, judged=judged
+    )
     messages: tuple[OutboxMessage, ...] = ()
     if decision.outcome.may_be_acted_on:
         message = _result_body(result, claimed, answer.value)
@@ -88,6 +91,7 @@ def degraded(
     now: datetime,
     scribe: Scribe,
     flags: Sequence[str] = (),
+    judged: Mapping[UUID, Assessment] | None = None,
 ) -> Changeset:
     """No model had an answer that is good enough, for `reason`; `value` is by the workflow's own rules."""
     reasons = (*_causes(reason, attempts), "the answer is by the workflow's own rules, not by a model")
@@ -96,7 +100,9 @@ def degraded(
         data=value.model_dump(mode="json"),
         cost_micros=cost_of(attempts),
     )
-    record = trail.decision(result, claimed.event, attempts, code=reason, scribe=scribe, flags=flags)
+    record = trail.decision(
+        result, claimed.event, attempts, code=reason, scribe=scribe, flags=flags, judged=judged
+    )
     body, topic = _result_body(result, claimed, value), entry.workflow.produces
     message = publish.result_message(result, claimed.event, record, topic=topic, body=body)
     guard = ClaimToken(claimed.token)
@@ -116,6 +122,7 @@ def given_up(
     doubted: Assessment | None = None,
     why: tuple[str, ...] = (),
     flags: Sequence[str] = (),
+    judged: Mapping[UUID, Assessment] | None = None,
 ) -> Changeset:
     """The machine found no answer that is good enough: a person decides, or the event is dead.
 
@@ -129,8 +136,10 @@ def given_up(
     result = replace(result, cost_micros=cost_of(attempts))
     if doubted is not None and not end.dead:
         data = doubted.value.model_dump(mode="json")
-        result = replace(result, data=data, evidence=_evidence(doubted.evidence))
-    record = trail.decision(result, claimed.event, attempts, code=end.reason, scribe=scribe, flags=flags)
+        result = replace(result, data=data, evidence=trail.evidence_of(doubted.evidence))
+    record = trail.decision(
+        result, claimed.event, attempts, code=end.reason, scribe=scribe, flags=flags, judged=judged
+    )
     guard = ClaimToken(claimed.token)
     ended = _changeset(result, claimed.event, guard, record, (), code=end.reason, scribe=scribe)
     return replace(ended, indexed=entry.workflow.indexed)
@@ -157,7 +166,7 @@ def dead_at_the_door(
 def bury(changeset: Changeset, error: PermanentError, *, scribe: Scribe) -> Changeset:
     """The same event, dead: for a changeset that cannot be written or published."""
     result = replace(changeset.result, state=Outcome.DEAD, reasons=(str(error),), data=None, evidence=None)
-    record = trail.decision(result, changeset.event, (), code=error.reason, scribe=scribe)
+    record = trail.buried(result, changeset.event, changeset.audit[0], code=error.reason, scribe=scribe)
     buried = _changeset(
         result, changeset.event, changeset.guard, record, (), code=error.reason, scribe=scribe
     )
@@ -171,15 +180,6 @@ def flaw(changeset: Changeset, *, max_message_bytes: int) -> PermanentError | No
     if "\0" in "".join(_texts(changeset.result.data)):
         return Unstorable("the result holds a NUL character")
     return None
-
-
-def _evidence(found: EvidenceMap) -> dict[str, Any] | None:
-    """What each value rests on, as JSON: places in the text, never the text."""
-    return {path: _grounding(found[path]) for path in found} or None
-
-
-def _grounding(one: Grounding) -> dict[str, Any]:
-    return {"verdict": one.verdict.value, "start": one.start, "end": one.end, "score": one.score}
 
 
 def cost_of(attempts: Sequence[Attempt]) -> int | None:
@@ -204,10 +204,10 @@ def _causes(reason: str, attempts: Sequence[Attempt]) -> tuple[str, ...]:
         attempt.failure for attempt in attempts if attempt.failure not in (None, CallCancelled.reason)
     ]
     causes = [reason, *(spent_on if reason == DeadlineExceeded.reason else ())]
-    return tuple(dict.fromkeys(_sentence(cause or "") for cause in causes))
+    return tuple(dict.fromkeys(sentence(cause or "") for cause in causes))
 
 
-def _sentence(reason: str) -> str:
+def sentence(reason: str) -> str:
     """The default message of the error with this reason."""
     waiting: list[type[PipelineError]] = [PipelineError]
     while waiting:

@@ -11,6 +11,7 @@ from typing import Any, Generic, Literal, NoReturn, TypeVar
 
 from pipeline.bounds import unbounded
 from pipeline.errors import InvalidWorkflowError
+from pipeline.lookup import not_indexable
 from pipeline.marks import flaws
 from pipeline.retry import MIN_CALL
 from schemas.decision import Decision
@@ -57,7 +58,7 @@ class Workflow(Generic[E, X]):
     accepted for this long: an event with the same text takes the answer from there, checked and decided anew,
     without a call. `subject` says whose event it is, such as a customer's number: its texts are then kept
     encrypted under a key of that subject, and `penstock erase` destroys them; of the result only the fields
-    in `indexed` stay readable by SQL.
+    in `indexed` stay readable by SQL. `indexed` are fields that `penstock audit list --field` finds it by.
     Raises InvalidWorkflowError, which names the file, the field and the cure.
     """
 
@@ -100,6 +101,7 @@ class Workflow(Generic[E, X]):
         self._check_on_failure()
         self._check_cache()
         self._check_subject()
+        self._check_indexed()
 
     def _refuse(self, field: str, problem: str, cure: str) -> NoReturn:
         raise InvalidWorkflowError(self.file, field, problem, cure)
@@ -199,6 +201,12 @@ class Workflow(Generic[E, X]):
         if self.subject is not None:
             returns = (str | None, str)
             self._check_signature("subject", self.subject, takes={"event": self.event}, returns=returns)
+
+    def _check_indexed(self) -> None:
+        if not isinstance(self.indexed, tuple):
+            self._refuse("indexed", f"{self.indexed!r} is no tuple", 'Write indexed=("field",).')
+        for problem, cure in not_indexable(self.extraction, self.indexed):
+            self._refuse("indexed", problem, cure)
 
 
 _COUNTS = {1: "one argument", 2: "two arguments"}

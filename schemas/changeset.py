@@ -32,7 +32,8 @@ class Scribe:
 class AuditRecord:
     """RFC 8785 bytes and their leaf hash; the other fields are copies, for looking things up.
 
-    Commit time is not in it: when the record was sealed says that.
+    `code` is the stable reason of a decision, `model` the one whose answer it rests on, `words` what
+    `pipeline.lookup` makes of the record. Commit time is not in it: when the record was sealed says that.
     """
 
     id: UUID
@@ -46,6 +47,9 @@ class AuditRecord:
     workflow: str | None = None
     version: str | None = None
     outcome: str | None = None
+    code: str | None = None
+    model: str | None = None
+    words: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +131,7 @@ class Changeset:
     """A decision on one event. `reopen` puts the event back to work; it is set for people only.
 
     `charge` settles what the claim has reserved and not settled yet. `indexed` are the fields of the result
-    that stay to be searched although the event has a subject.
+    that it can be found by, and that stay readable although the event has a subject.
     """
 
     event: Received

@@ -104,6 +104,49 @@ def new_token(
         output.say(text)
 
 
+@token.command(name="list")
+def list_tokens(*, as_json: Json = False) -> None:
+    """Every token: its name, what it may do, and the sources that it may send as."""
+    from consumers.commands.running import deployed, run
+    from infra.store import administration
+    from infra.store.administration import Token
+
+    async def work() -> list[Token]:
+        async with deployed() as deployment:
+            return await administration.tokens(deployment.database)
+
+    found = run(work())
+    if as_json:
+        output.emit_json(found)
+    else:
+        output.table(
+            ("name", "role", "sources"), [(one.name, one.role, ", ".join(one.sources)) for one in found]
+        )
+
+
+@token.command(name="revoke")
+def revoke_token(name: str, /, *, as_json: Json = False) -> None:
+    """Let nobody in by this token any longer; a running API hears of it within seconds. On record."""
+    from dataclasses import replace
+
+    from consumers import wiring
+    from consumers.commands.running import deployed, run
+    from infra.store import administration
+    from pipeline.trail import noted
+
+    async def work() -> None:
+        async with deployed() as deployment:
+            scribe = replace(deployment.scribe, actor=wiring.operator())
+            record = noted("token_revoked", {"name": name}, scribe=scribe, now=wiring.clock())
+            await administration.remove_token(deployment.database, name, record)
+
+    run(work())
+    if as_json:
+        output.emit_json({"revoked": name})
+    else:
+        output.say(f"The token {name} is revoked.")
+
+
 async def _add_token(name: str, role: Role, sources: tuple[str, ...]) -> str:
     from dataclasses import replace
     from uuid import uuid4

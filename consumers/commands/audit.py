@@ -1,4 +1,4 @@
-"""`penstock audit`: is the log what was signed, and with which keys?"""
+"""`penstock audit`: on what does a decision rest; is the log what was signed, and with which keys?"""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +11,14 @@ from consumers.commands.output import Json
 if TYPE_CHECKING:
     from infra.settings import Settings
 
-app = App(name="audit", help="The audit log: verify it, its keys.")
+app = App(name="audit", help="The audit trail: explain a decision, list, show, export, verify it; its keys.")
+for _name, _function in (
+    ("explain", "explain"),
+    ("list", "list_records"),
+    ("show", "show"),
+    ("export", "export"),
+):
+    app.command(f"consumers.commands.audit_query:{_function}", name=_name)
 key = App(name="key", help="The keys that the audit log is signed with.")
 app.command(key)
 

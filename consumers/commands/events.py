@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from consumers.wiring import Deployment
     from infra.database import Database
     from infra.settings import Settings
+    from infra.store.texts import Texts
     from pipeline.catalogue import Catalogue
     from pipeline.receive import Record
 
@@ -190,11 +191,19 @@ def _print(line: str) -> None:
 
 
 @app.command
-def show(reference: str, /, *, as_json: Json = False) -> None:
+def show(
+    reference: str,
+    /,
+    *,
+    reveal: Annotated[
+        bool, Parameter(negative="", help="Print the texts too; that you read them goes on record.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """The whole story of one event, by Penstock's event id or the id that its sender gave.
 
     Where it came from, what the models were asked and answered, what was decided and why, what went
-    out. Texts of the event and of the models are not printed: their sizes and salted hashes are.
+    out. Texts of the event and of the models are told by size and salted hash, unless --reveal is given.
     """
     from consumers.commands import story
     from consumers.commands.running import deployed, run
@@ -202,13 +211,25 @@ def show(reference: str, /, *, as_json: Json = False) -> None:
     async def work() -> dict[str, Any]:
         async with deployed() as deployment:
             event_id = await find(deployment, reference)
-            return await story.gather(deployment.database, event_id)
+            texts = await read_texts(deployment, event_id) if reveal else None
+            return await story.gather(deployment.database, event_id, texts)
 
     told = run(work())
     if as_json:
         output.emit_json(told)
     else:
         story.show(told)
+
+
+async def read_texts(deployment: "Deployment", event_id: UUID) -> "Texts":
+    """The event's texts, for who sits at the command line; that they read them is on record."""
+    from dataclasses import replace
+
+    from consumers import wiring
+    from consumers.reveal import reveal
+
+    scribe = replace(deployment.scribe, actor=wiring.operator())
+    return await reveal(deployment.store, event_id, scribe=scribe, now=wiring.clock())
 
 
 async def find(deployment: "Deployment", reference: str) -> UUID:

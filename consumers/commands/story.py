@@ -1,7 +1,7 @@
 """One event's rows in, its whole story out: as JSON, or laid out for a person.
 
-Results are told; the texts of the event and of the models are not: a text stands here as its size and
-its SHA-256 under the event's salt, which is how the audit trail refers to it too.
+Results are told; the texts of the event and of the models only to who may read them: else a text stands
+here as its size and its SHA-256 under the event's salt, which is how the audit trail refers to it too.
 """
 
 import json
@@ -17,13 +17,14 @@ if TYPE_CHECKING:
     from infra.database import Database
     from infra.store.history import Mark
     from infra.store.read import Story
+    from infra.store.texts import Texts
 
     Row = RowMapping | Mapping[str, Any]
 
 _ATTEMPT = (
-    "id", "revision", "step", "alias", "model_asked", "model_answered", "response_id", "version",
-    "started_at", "latency_ms", "status", "finish_reason", "failure", "complaints",
-    "input_tokens", "cached_tokens", "output_tokens", "cost_micros", "original_id", "larger",
+    "id", "revision", "step", "larger", "alias", "endpoint", "model_asked", "model_answered", "response_id",
+    "version", "started_at", "latency_ms", "status", "finish_reason", "failure", "complaints",
+    "input_tokens", "cached_tokens", "output_tokens", "cost_micros", "is_unknown", "original_id",
 )  # fmt: skip
 _WORK = ("revision", "priority", "due_at", "lease_until", "crashes", "faults", "waits_for")
 _OUTBOX = ("id", "revision", "topic", "partition", "offset", "created_at", "published_at")
@@ -41,16 +42,16 @@ _RESULT = (
 )
 
 
-async def gather(database: "Database", event_id: UUID) -> dict[str, Any]:
+async def gather(database: "Database", event_id: UUID, texts: "Texts | None" = None) -> dict[str, Any]:
     """Everything about one event, ready for JSON; raises NotFound."""
     from infra.store import history, read
 
     found = await read.story(database, event_id)
-    return told(found, await history.marks(database, event_id))
+    return told(found, await history.marks(database, event_id), texts)
 
 
-def told(story: "Story", marks: "Mapping[UUID, Mark]") -> dict[str, Any]:
-    """The story without its texts."""
+def told(story: "Story", marks: "Mapping[UUID, Mark]", texts: "Texts | None" = None) -> dict[str, Any]:
+    """The story, without its texts unless they are given."""
     event = story.event
     return {
         "event_id": event["event_id"],
@@ -71,9 +72,10 @@ def told(story: "Story", marks: "Mapping[UUID, Mark]") -> dict[str, Any]:
         "content": {
             "id": event["content_id"],
             **_mark(marks, event["content_id"]),
+            **_spelt(texts.content if texts else None),
         },
         "in_flight": story.work and _picked(story.work, _WORK),
-        "attempts": [_attempt(row, marks) for row in story.attempts],
+        "attempts": [_attempt(row, marks, texts) for row in story.attempts],
         "results": [_picked(row, _RESULT) for row in story.results],
         "outbox": [_picked(row, _OUTBOX) for row in story.outbox],
         "review": [_picked(row, _REVIEW) for row in story.review],
@@ -89,6 +91,7 @@ def show(told: Mapping[str, Any]) -> None:
     _fact("came by", _way(told))
     _fact("accepted", told["accepted_at"])
     _fact("content", _sized(told["content"]))
+    show_text(told["content"])
     if told["erased"]:
         _fact("erased", f"at {_time(told['erased']['at'])} by {told['erased']['by']}")
     _show_work(told["in_flight"])
@@ -110,10 +113,31 @@ def _mark(marks: "Mapping[UUID, Mark]", content_id: UUID) -> dict[str, Any]:
     return {"bytes": mark.bytes if mark else None, "sha256": mark.sha256 if mark else None}
 
 
-def _attempt(row: "Row", marks: "Mapping[UUID, Mark]") -> dict[str, Any]:
-    texts = [_mark(marks, UUID(text_id)) for text_id in row["text_ids"]]
+def _attempt(row: "Row", marks: "Mapping[UUID, Mark]", texts: "Texts | None" = None) -> dict[str, Any]:
+    parts = [_mark(marks, UUID(text_id)) for text_id in row["text_ids"]]
     response = _mark(marks, row["response_content_id"])
-    return {**_picked(row, _ATTEMPT), "texts": texts, "response": response}
+    whole = {**_picked(row, _ATTEMPT), "texts": parts, "response": response}
+    made = texts.attempts.get(row["id"]) if texts else None
+    if made is None:
+        return whole
+    return {**whole, "request": _spelt(made.request.body), "response": {**response, **_spelt(made.response)}}
+
+
+def _spelt(data: bytes | None) -> dict[str, str]:
+    from consumers.reveal import spelt
+
+    return {} if data is None else spelt(data)
+
+
+def show_text(spelt: Mapping[str, Any]) -> None:
+    """A text that was revealed, line by line."""
+    for line in _lines(spelt):
+        output.say(f"    {line}")
+
+
+def _lines(spelt: Mapping[str, Any]) -> list[str]:
+    text = spelt.get("text", spelt.get("base64"))
+    return [f"| {line}" for line in text.split("\n")] if text else []
 
 
 def _audit(row: "Row") -> dict[str, Any]:
@@ -190,7 +214,10 @@ def _call(one: Mapping[str, Any]) -> Iterator[str]:
     cost = "" if one["cost_micros"] is None else f", cost {output.money(one['cost_micros'])}"
     tokens = f"{one['input_tokens']} tokens in, {one['output_tokens']} out"
     yield f"took      {one['latency_ms']} ms, {tokens}{cost}"
+    if "request" in one:
+        yield from ("sent", *_lines(one["request"]))
     yield f"answer    {_sized(one['response'])}"
+    yield from _lines(one["response"])
     for complaint in one["complaints"]:
         yield f"complaint {complaint}"
 

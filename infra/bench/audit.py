@@ -52,21 +52,23 @@ class Rows:
 
     record: dict[str, Any]
     result: dict[str, Any]
-    marked_id: bytes
-    marked_event: bytes
+    marked_id: str
+    marked_event: str
 
     def numbered(self, first: int, end: int) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
         for number in range(first, end):
             event, own = uuid5(NAMESPACE, f"event {number}"), uuid5(NAMESPACE, f"record {number}")
-            content: bytes = self.record["canonical"]
-            content = content.replace(self.marked_id, str(own).encode())
-            content = content.replace(self.marked_event, str(event).encode())
+            told: str = self.record["canonical"].decode() + "\0" + self.record["words"]
+            told = told.replace(self.marked_id, str(own)).replace(self.marked_event, str(event))
+            text, _, words = told.partition("\0")
+            content = text.encode()
             record = {
                 **self.record,
                 "id": own,
                 "event_id": event,
                 "canonical": content,
                 "leaf": leaf(content),
+                "words": words,
             }
             yield record, {**self.result, "event_id": event, "id": own}
 
@@ -106,7 +108,7 @@ def sample() -> Rows:
         release="0.1.0",
     )
     columns = {name: getattr(result, name) for name in Result.__slots__}
-    return Rows(audit_row(record), {**columns, "reasons": []}, str(record.id).encode(), str(_MARK).encode())
+    return Rows(audit_row(record), {**columns, "reasons": []}, str(record.id), str(_MARK))
 
 
 async def fill(database: Database, rows: Rows, first: int, end: int) -> None:

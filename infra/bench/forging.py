@@ -216,7 +216,8 @@ def _forged(row: Any) -> dict[str, Any]:
     """A record like this one, of another id, whole in itself."""
     made = uuid4()
     canonical = row.canonical.replace(str(row.id).encode(), str(made).encode())
-    return {**row._mapping, "id": made, "canonical": canonical, "leaf": leaf(canonical)}
+    words = row.words.replace(str(row.id), str(made))
+    return {**row._mapping, "id": made, "canonical": canonical, "leaf": leaf(canonical), "words": words}
 
 
 def _other(value: Any, kind: type, dice: random.Random) -> Any:

@@ -1,11 +1,11 @@
-"""What operators change: lanes, tokens, the register of workflow versions. Each writes its audit record."""
+"""What operators change: lanes, tokens, settings, workflow versions. Each writes its audit record."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 
 from infra import tables as t
@@ -13,7 +13,7 @@ from infra.database import Database
 from infra.store.commit import audit_row
 from infra.store.statements import NOW, insert
 from pipeline.catalogue import Entry
-from pipeline.errors import Conflict
+from pipeline.errors import Conflict, NotFound
 from schemas.changeset import AuditRecord
 
 
@@ -73,6 +73,57 @@ async def find_token(database: Database, digest: bytes) -> Token | None:
         found = await connection.execute(select(t.token).where(t.token.c.hash == digest))
         row = found.first()
     return None if row is None else Token(row.id, row.name, row.role, tuple(row.sources))
+
+
+async def tokens(database: Database) -> list[Token]:
+    """Every token, by name."""
+    async with database.read() as connection:
+        rows = await connection.execute(select(t.token).order_by(t.token.c.name))
+        return [Token(row.id, row.name, row.role, tuple(row.sources)) for row in rows]
+
+
+async def remove_token(database: Database, name: str, record: AuditRecord) -> None:
+    """Let nobody in by this token any longer; raises NotFound."""
+    async with database.write() as connection:
+        found = delete(t.token).where(t.token.c.name == name).returning(t.token.c.id)
+        if (await connection.execute(found)).first() is None:
+            raise NotFound(f"there is no token named {name!r}; penstock token list names them")
+        await connection.execute(insert(database, t.audit_record), audit_row(record))
+
+
+async def change_settings(
+    database: Database,
+    process: str,
+    settings: Mapping[str, str],
+    digest: bytes,
+    record: Callable[[Mapping[str, Any] | None], AuditRecord],
+) -> bool:
+    """Keep what `process` runs with; returns whether that changed anything (then it is on record).
+
+    Of several that start with the same change, the one whose write comes first records it.
+    """
+    own = t.configuration.c
+    async with database.write() as connection:
+        query = select(own.settings, own.sha256).where(own.process == process)
+        before = (await connection.execute(query)).first()
+        if before is not None and before.sha256 == digest:
+            return False
+        values = {"sha256": digest, "settings": dict(settings), "changed_at": NOW}
+        statement = insert(database, t.configuration).values(process=process, **values)
+        changed = statement.on_conflict_do_update(
+            index_elements=["process"], set_=values, where=own.sha256 != digest
+        )
+        if (await connection.execute(changed.returning(own.process))).first() is None:
+            return False
+        made = record(None if before is None else before.settings)
+        await connection.execute(insert(database, t.audit_record), audit_row(made))
+    return True
+
+
+async def write_record(database: Database, record: AuditRecord) -> None:
+    """Put on record what changes nothing else, such as that somebody reads a text."""
+    async with database.write() as connection:
+        await connection.execute(insert(database, t.audit_record), audit_row(record))
 
 
 async def register_versions(

@@ -18,6 +18,7 @@ from infra.store.contents import write_contents
 from infra.store.statements import NOW, held, insert, work_row
 from infra.store.words import is_open, open_part, result_contents
 from pipeline.errors import Unstorable
+from pipeline.lookup import indexed
 from pipeline.ports import Written
 from pipeline.record import bury, flaw
 from pipeline.spend import scopes_of
@@ -165,6 +166,7 @@ async def _insert(connection: AsyncConnection, database: Database, changesets: S
     texts = [content for changeset in changesets for content in result_contents(changeset)]
     await write_contents(connection, database, texts)
     await rows(t.result, (_result(changeset) for changeset in changesets))
+    await rows(t.result_index, (row for c in changesets for row in _indexed(c)))
     await rows(t.audit_record, (audit_row(record) for c in changesets for record in c.audit))
     await rows(t.outbox, (row for c in changesets for row in _messages(c)), created_at=NOW)
     await rows(t.review, (_review(c) for c in changesets if c.review), created_at=NOW)
@@ -173,6 +175,13 @@ async def _insert(connection: AsyncConnection, database: Database, changesets: S
 
 def _result(changeset: Changeset) -> dict[str, Any]:
     return {**_columns(changeset.result), **open_part(changeset)}
+
+
+def _indexed(changeset: Changeset) -> list[dict[str, Any]]:
+    result = changeset.result
+    own = {"event_id": result.event_id, "revision": result.revision, "workflow": result.workflow}
+    found = indexed(result.data, changeset.indexed)
+    return [{**own, "field": field, "value": value} for field, value in found.items()]
 
 
 def audit_row(record: AuditRecord) -> dict[str, Any]:

@@ -3,9 +3,9 @@
 For statements: `from infra import tables as t`, `t.event.c.topic`.
 """
 
-from infra.tables.access import token
+from infra.tables.access import configuration, token
 from infra.tables.calls import answer_cache, attempt, budget_window, endpoint_state
-from infra.tables.decisions import audit_record, result, review, workflow_version
+from infra.tables.decisions import audit_record, result, result_index, review, workflow_version
 from infra.tables.flow import content, counter, event, lane, outbox, topic_log, work
 from infra.tables.privacy import hold, subject_key
 from infra.tables.seals import audit_leaf, audit_seal, audit_unsealed
@@ -18,6 +18,7 @@ __all__ = [
     "audit_seal",
     "audit_unsealed",
     "budget_window",
+    "configuration",
     "content",
     "counter",
     "endpoint_state",
@@ -26,6 +27,7 @@ __all__ = [
     "lane",
     "outbox",
     "result",
+    "result_index",
     "review",
     "subject_key",
     "token",

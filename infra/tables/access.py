@@ -1,6 +1,7 @@
-"""Who may come in."""
+"""Who may come in, and the settings that the processes last started with."""
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import LargeBinary, Uuid
@@ -20,4 +21,14 @@ class TokenRow(SQLModel, table=True):
     created_at: datetime = utc_time()
 
 
+class ConfigurationRow(SQLModel, table=True):
+    __tablename__ = "configuration"
+
+    process: str = Field(primary_key=True)
+    sha256: bytes = Field(sa_type=LargeBinary)
+    settings: dict[str, Any] = json()
+    changed_at: datetime = utc_time()
+
+
 token = table(TokenRow)
+configuration = table(ConfigurationRow)

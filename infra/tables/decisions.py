@@ -34,7 +34,11 @@ class ResultRow(SQLModel, table=True):
 
 class AuditRow(SQLModel, table=True):
     __tablename__ = "audit_record"
-    __table_args__ = (Index("audit_event", "event_id"), Index("audit_kind", "kind", "occurred_at"))
+    __table_args__ = (
+        Index("audit_event", "event_id"),
+        Index("audit_kind", "kind", "occurred_at"),
+        Index("audit_time", "occurred_at", "id"),
+    )
 
     id: UUID = Field(primary_key=True, sa_type=Uuid)
     kind: str
@@ -48,6 +52,22 @@ class AuditRow(SQLModel, table=True):
     workflow: str | None = None
     version: str | None = None
     outcome: str | None = None
+    code: str | None = None
+    model: str | None = None
+    words: str = Field(sa_type=Text)
+
+
+class IndexRow(SQLModel, table=True):
+    """Values that results are found by, folded: of the fields that their workflows mark `indexed`."""
+
+    __tablename__ = "result_index"
+    __table_args__ = (Index("result_index_value", "field", "value"),)
+
+    event_id: UUID = Field(primary_key=True, sa_type=Uuid)
+    revision: int = Field(primary_key=True)
+    field: str = Field(primary_key=True)
+    workflow: str
+    value: str
 
 
 class ReviewRow(SQLModel, table=True):
@@ -77,5 +97,6 @@ class WorkflowVersionRow(SQLModel, table=True):
 
 result = table(ResultRow)
 audit_record = table(AuditRow)
+result_index = table(IndexRow)
 review = table(ReviewRow)
 workflow_version = table(WorkflowVersionRow)

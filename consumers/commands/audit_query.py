@@ -1,0 +1,164 @@
+"""`penstock audit explain|list|show|export`: questions to the audit trail."""
+
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+from uuid import UUID
+
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+from consumers.commands import output
+from consumers.commands.output import Json
+from consumers.filters import Filters
+
+if TYPE_CHECKING:
+    from infra.store.search import Count, Found
+
+Asked = Annotated[Filters, Parameter(name="*", negative="")]
+_NO_FILTERS = Filters()
+
+
+def explain(
+    reference: str,
+    /,
+    *,
+    reveal: Annotated[
+        bool, Parameter(negative="", help="Print texts and quotes too; that you read them goes on record.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """How an event came to its outcome, by Penstock's event id or the id that its sender gave.
+
+    What came in, which version decided, what each model was asked and answered, what was checked and found
+    where in the text, what it cost, who changed what, and where it went. Texts are told by size and salted
+    SHA-256; with --reveal they are printed as they were stored.
+    """
+    from consumers.commands import explanation, narration
+    from consumers.commands.events import find
+    from consumers.commands.running import deployed, run
+
+    async def work() -> dict[str, Any]:
+        async with deployed() as deployment:
+            return await explanation.gather(deployment, await find(deployment, reference), reveal=reveal)
+
+    told = run(work())
+    if as_json:
+        output.emit_json(told)
+    else:
+        narration.show(told)
+
+
+def list_records(
+    *,
+    filters: Asked = _NO_FILTERS,
+    limit: Annotated[int, Parameter(help="At most so many.", validator=Number(gte=1, lte=1_000))] = 50,
+    after: Annotated[str | None, Parameter(help="Go on behind this place, which --json names.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Audit records that match all filters, the newest first, and how many there are."""
+    from consumers import records
+    from consumers.commands.running import deployed, run
+    from infra.store import search
+    from infra.store.search import Place
+    from pipeline.errors import InvalidSettingsError
+
+    try:
+        place = None if after is None else Place.parse(after)
+    except ValueError as error:
+        raise InvalidSettingsError(f"--after {after}: take what `--json` gives as next") from error
+
+    async def work() -> "tuple[list[Found], Count]":
+        async with deployed() as deployment:
+            asked, database = filters.search, deployment.database
+            return await search.page(database, asked, after=place, limit=limit), await search.count(
+                database, asked
+            )
+
+    found, number = run(work())
+    more = str(found[-1].place) if len(found) == limit else None
+    if as_json:
+        told = {"records": [records.summary(row) for row in found], "next": more}
+        output.emit_json({**told, "count": number.records, "count_is_more": number.is_more})
+        return
+    columns = ("at", "kind", "outcome", "why", "workflow", "event", "by", "id")
+    output.table(columns, [_row(row) for row in found])
+    _note(number, more=more)
+
+
+def _row(row: "Found") -> tuple[Any, ...]:
+    return (
+        row.occurred_at,
+        row.kind,
+        row.outcome,
+        row.code,
+        row.workflow,
+        row.event_id,
+        row.actor_name,
+        row.id,
+    )
+
+
+def _note(number: "Count", *, more: str | None) -> None:
+    if not number.records:
+        output.note("No records.")
+        return
+    at_least = "more than " if number.is_more else ""
+    output.note(
+        f"{at_least}{number.records} records. One: penstock audit show ID; all: penstock audit export."
+    )
+    if more:
+        output.note(f"The next page: --after {more}")
+
+
+def show(record_id: UUID, /, *, as_json: Json = False) -> None:
+    """One audit record: all that it says. It holds hashes and references, no payload."""
+    import json
+
+    from consumers import records
+    from consumers.commands.running import deployed, run
+    from infra.store import search
+
+    async def work() -> "Found":
+        async with deployed() as deployment:
+            return await search.one(deployment.database, record_id)
+
+    found = run(work())
+    if as_json:
+        output.emit_json(records.whole(found))
+        return
+    output.say(json.dumps(json.loads(found.canonical), indent=2, ensure_ascii=False))
+    output.say(f"leaf {found.leaf.hex()}")
+
+
+def export(
+    *,
+    filters: Asked = _NO_FILTERS,
+    form: Annotated[
+        Literal["jsonl", "csv"],
+        Parameter(name="--format", help="jsonl has the text of each record, csv its columns."),
+    ] = "jsonl",
+) -> None:
+    """All records that match, the oldest first, on stdout: up to now, or to --until.
+
+    A line of jsonl has the record as `canonical`: SHA-256 of a zero byte and its UTF-8 bytes is its `leaf`.
+    """
+    from consumers import records, wiring
+    from consumers.commands.running import deployed, run
+    from infra.store import search
+
+    asked = filters.search
+    asked = replace(asked, until=asked.until or wiring.clock())
+    written = records.jsonl if form == "jsonl" else records.csv_lines
+
+    async def work() -> int:
+        number = 0
+        async with deployed() as deployment:
+            if form == "csv":
+                sys.stdout.write(records.csv_head())
+            async for page in search.export(deployment.database, asked):
+                sys.stdout.write(written(page))
+                number += len(page)
+        return number
+
+    output.note(f"{run(work())} records.")

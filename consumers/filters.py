@@ -1,0 +1,66 @@
+"""What somebody asks of the audit trail, on the command line or over HTTP: words in, a `Search` out."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+from infra.store.search import Search
+
+
+def _in_utc(moment: datetime) -> datetime:
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+
+
+def _pair(text: str) -> str:
+    name, sign, _ = text.partition("=")
+    if not (name and sign):
+        raise ValueError("write NAME=VALUE")
+    return text
+
+
+#: Without the character that PostgreSQL does not take.
+_Words = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00]+$")]
+_Moment = Annotated[datetime, AfterValidator(_in_utc)]
+
+
+class Filters(BaseModel):
+    """All that is named must hold."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    since: _Moment | None = Field(None, description="From this time on (ISO 8601; UTC without a zone).")
+    until: _Moment | None = Field(None, description="Before this time.")
+    kind: _Words | None = Field(None, description="decision, replay, payload_read, token_made, ...")
+    event: UUID | None = Field(None, description="About the event with this event_id.")
+    workflow: _Words | None = Field(None, description="Of this workflow.")
+    version: _Words | None = Field(None, description="Of the workflow's version that begins so.")
+    outcome: _Words | None = Field(None, description="succeeded, needs_review, dead, ...")
+    model: _Words | None = Field(None, description="Decided on an answer of this model, by its own name.")
+    actor: _Words | None = Field(None, description="By whom: the beginning of a name, such as os:ada.")
+    reason: _Words | None = Field(None, description="A reason's code, or a part of it in words.")
+    field: tuple[Annotated[_Words, AfterValidator(_pair)], ...] = Field(
+        (), max_length=10, description="NAME=VALUE of an indexed field of the result; may be given again."
+    )
+    text: _Words | None = Field(
+        None, description="A part of an id, a name, a reason or an indexed field's value."
+    )
+
+    @property
+    def search(self) -> Search:
+        pairs = tuple((name, value) for name, _, value in (one.partition("=") for one in self.field))
+        return Search(
+            since=self.since,
+            until=self.until,
+            kind=self.kind,
+            event_id=self.event,
+            workflow=self.workflow,
+            version=self.version,
+            outcome=self.outcome,
+            model=self.model,
+            actor=self.actor,
+            reason=self.reason,
+            fields=pairs,
+            text=self.text,
+        )

@@ -1,0 +1,39 @@
+"""The texts of one event, for a person who may read them: that they did is on record before they do."""
+
+import base64
+from datetime import datetime
+from uuid import UUID, uuid4
+
+from infra.store import administration, history, texts
+from infra.store.store import SqlStore
+from infra.store.texts import Texts
+from pipeline.trail import noted
+from schemas.changeset import Scribe
+
+
+async def reveal(store: SqlStore, event_id: UUID, *, scribe: Scribe, now: datetime) -> Texts:
+    """Write who reads which contents (`scribe.actor`), then read them; raises NotFound.
+
+    Committed first: a reader whose database goes away has read nothing, and is on record for nothing worse.
+    """
+    event, _ = await history.newest(store.database, event_id)
+    read = [str(content_id) for content_id in await texts.contents_of(store.database, event_id)]
+    record = noted(
+        "payload_read",
+        {"contents": read},
+        scribe=scribe,
+        now=now,
+        workflow=event.workflow,
+        nonce=str(uuid4()),
+        event_id=event_id,
+    )
+    await administration.write_record(store.database, record)
+    return await texts.texts(store.database, event_id)
+
+
+def spelt(data: bytes) -> dict[str, str]:
+    """Bytes for JSON: as `text`, or as `base64` where they are none."""
+    try:
+        return {"text": data.decode()}
+    except UnicodeDecodeError:
+        return {"base64": base64.b64encode(data).decode()}

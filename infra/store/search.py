@@ -1,0 +1,218 @@
+"""Audit records by what they say: filters in, pages, a count or all of them out.
+
+One function builds the condition, so that a table, its count and an export cannot disagree. Pages go by
+place (time and id), never by number: a page is as fast at the end as at the beginning, and what is written
+meanwhile shifts none.
+"""
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, and_, func, literal, or_, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from infra import tables as t
+from infra.database import Database
+from pipeline.errors import NotFound
+from pipeline.lookup import REASON, folded
+
+#: Counting goes no further: who has found so many records needs another filter, not their number.
+MAX_COUNT: Final = 10_000
+_PAGE: Final = 500
+
+record = t.audit_record.c
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """What all of it must hold of a record; None and () ask for nothing.
+
+    `since` is the first moment, `until` the first after the last. `version` and `actor` are beginnings of
+    theirs. `reason` is a code, or a part of a reason in words. `fields` are values of indexed fields, by
+    name. `text` is a part of an id, a name, a reason or the value of an indexed field; case does not count.
+    """
+
+    since: datetime | None = None
+    until: datetime | None = None
+    kind: str | None = None
+    event_id: UUID | None = None
+    workflow: str | None = None
+    version: str | None = None
+    outcome: str | None = None
+    model: str | None = None
+    actor: str | None = None
+    reason: str | None = None
+    fields: tuple[tuple[str, str], ...] = ()
+    text: str | None = None
+
+
+class Place(NamedTuple):
+    """Where a record stands in the order of time."""
+
+    occurred_at: datetime
+    id: UUID
+
+    @classmethod
+    def parse(cls, text: str) -> "Place":
+        """What `str` of a place gave; raises ValueError."""
+        moment, _, own = text.partition("_")
+        occurred_at = datetime.fromisoformat(moment)
+        if occurred_at.tzinfo is None:
+            raise ValueError("a time without a zone")
+        return cls(occurred_at, UUID(own))
+
+    def __str__(self) -> str:
+        return f"{self.occurred_at.isoformat().replace('+00:00', 'Z')}_{self.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A record as it is stored: its bytes, their leaf, and the copies it was found by."""
+
+    id: UUID
+    kind: str
+    occurred_at: datetime
+    actor_kind: str
+    actor_name: str
+    event_id: UUID | None
+    revision: int | None
+    workflow: str | None
+    version: str | None
+    outcome: str | None
+    code: str | None
+    model: str | None
+    leaf: bytes
+    canonical: bytes
+
+    @property
+    def place(self) -> Place:
+        return Place(self.occurred_at, self.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many there are; `is_more` when MAX_COUNT was reached and counting ended there."""
+
+    records: int
+    is_more: bool
+
+
+_COLUMNS: Final = [record[name] for name in Found.__dataclass_fields__]
+
+
+async def page(
+    database: Database, search: Search, *, after: Place | None = None, limit: int = 50
+) -> list[Found]:
+    """The newest that match, or those that come after a place in that order."""
+    query = _matching(search).order_by(record.occurred_at.desc(), record.id.desc()).limit(limit)
+    if after is not None:
+        query = query.where(_order() < _literal(after))
+    async with database.read() as connection:
+        return await _rows(connection, query)
+
+
+async def count(database: Database, search: Search) -> Count:
+    """How many match, up to MAX_COUNT."""
+    some = _matching(search).with_only_columns(record.id).limit(MAX_COUNT + 1).subquery()
+    async with database.read() as connection:
+        found = int((await connection.execute(select(func.count()).select_from(some))).scalar_one())
+    return Count(min(found, MAX_COUNT), is_more=found > MAX_COUNT)
+
+
+async def export(database: Database, search: Search) -> AsyncIterator[Sequence[Found]]:
+    """All that match, the oldest first, in pages: each its own short view, so that a slow reader holds
+    nothing up. What is committed meanwhile may be among them or not; set `until` to be sure."""
+    after: Place | None = None
+    ordered = _matching(search).order_by(record.occurred_at, record.id).limit(_PAGE)
+    while True:
+        query = ordered if after is None else ordered.where(_order() > _literal(after))
+        async with database.read() as connection:
+            rows = await _rows(connection, query)
+        if rows:
+            yield rows
+        if len(rows) < _PAGE:
+            return
+        after = rows[-1].place
+
+
+async def one(database: Database, record_id: UUID) -> Found:
+    """The record with this id; raises NotFound."""
+    async with database.read() as connection:
+        rows = await _rows(connection, select(*_COLUMNS).where(record.id == record_id))
+    if not rows:
+        raise NotFound(f"no audit record {record_id}")
+    return rows[0]
+
+
+async def _rows(connection: AsyncConnection, query: Any) -> list[Found]:
+    return [Found(*row) for row in await connection.execute(query)]
+
+
+def _order() -> Any:
+    return tuple_(record.occurred_at, record.id)
+
+
+def _literal(place: Place) -> Any:
+    own = literal(place.occurred_at, record.occurred_at.type), literal(place.id, record.id.type)
+    return tuple_(*own)
+
+
+def _matching(search: Search) -> Any:
+    return select(*_COLUMNS).where(*_conditions(search))
+
+
+def _conditions(search: Search) -> list[ColumnElement[bool]]:
+    """The one place that says what matches."""
+    asked = [(getattr(search, name), matches) for name, matches in _MATCHES.items()]
+    conditions = [matches(wanted) for wanted, matches in asked if wanted is not None]
+    return [*conditions, *(_has_field(name, value) for name, value in search.fields)]
+
+
+def _begins(column: Any, beginning: str) -> ColumnElement[bool]:
+    """Not LIKE: on SQLite that takes no notice of case, on PostgreSQL it does."""
+    matches: ColumnElement[bool] = func.substr(column, 1, len(beginning)) == beginning
+    return matches
+
+
+def _reason(reason: str) -> ColumnElement[bool]:
+    """The code, or a part of a reason in words: they are the last lines of `words`."""
+    escaped = folded(reason)
+    for sign in "/%_":
+        escaped = escaped.replace(sign, f"/{sign}")
+    return or_(record.code == reason, record.words.like(f"%\n{REASON}%{escaped}%", escape="/"))
+
+
+def _text(text: str) -> ColumnElement[bool]:
+    part = folded(text)
+    in_a_value = _of_result(t.result_index.c.value.contains(part, autoescape=True))
+    return or_(record.words.contains(part, autoescape=True), in_a_value)
+
+
+def _has_field(name: str, value: str) -> ColumnElement[bool]:
+    return _of_result(and_(t.result_index.c.field == name, t.result_index.c.value == folded(value)))
+
+
+def _of_result(condition: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Is it about a revision of which this holds in the index of results?"""
+    index = t.result_index.c
+    found = select(index.event_id, index.revision).where(condition)
+    matches: ColumnElement[bool] = tuple_(record.event_id, record.revision).in_(found)
+    return matches
+
+
+_MATCHES: Final[Mapping[str, Callable[[Any], ColumnElement[bool]]]] = {
+    "since": lambda moment: record.occurred_at >= moment,
+    "until": lambda moment: record.occurred_at < moment,
+    "kind": lambda kind: record.kind == kind,
+    "event_id": lambda event_id: record.event_id == event_id,
+    "workflow": lambda workflow: record.workflow == workflow,
+    "version": lambda prefix: _begins(record.version, prefix),
+    "outcome": lambda outcome: record.outcome == outcome,
+    "model": lambda model: record.model == model,
+    "actor": lambda prefix: _begins(record.actor_name, prefix),
+    "reason": _reason,
+    "text": _text,
+}
