@@ -6,6 +6,7 @@ from typing import Any
 from uuid import uuid5
 
 from pipeline import audit, publish
+from pipeline.patch import Operation, patch
 from pipeline.receive import canonical
 from schemas.changeset import Actor, AuditRecord, Result, Scribe
 from schemas.event import NAMESPACE, Received, derived_id
@@ -44,6 +45,21 @@ def decision(
         "reasons": list(result.reasons),
     }
     return about(result, event, kind="decision", body=body, actor=scribe.actor, release=scribe.release)
+
+
+def resolution(
+    result: Result, before: Result, event: Received, *, comment: str, scribe: Scribe
+) -> AuditRecord:
+    """The record of a person's decision: the patch (RFC 6902) from before to after, its values as hashes."""
+    body = {
+        "supersedes": before.revision,
+        "before": {"outcome": before.state, "sha256": _salted(event, before.data)},
+        "after": {"outcome": result.state, "sha256": _salted(event, result.data)},
+        "patch": [_operation(one, event) for one in patch(before.data, result.data)],
+        "evidence": result.evidence,
+        "comment_sha256": event.salted(comment.encode("utf-8", "replace")).hex() if comment else None,
+    }
+    return about(result, event, kind="review", body=body, actor=scribe.actor, release=scribe.release)
 
 
 def about(
@@ -121,6 +137,15 @@ def noted(
         workflow=workflow,
         version=version,
     )
+
+
+def _operation(one: Operation, event: Received) -> dict[str, Any]:
+    told = {"op": one.op, "path": one.path}
+    return told if one.op == "remove" else {**told, "sha256": event.salted(canonical(one.value)).hex()}
+
+
+def _salted(event: Received, data: Any) -> str | None:
+    return None if data is None else event.salted(canonical(data)).hex()
 
 
 def _attempt(attempt: Attempt, event: Received) -> dict[str, Any]:
