@@ -10,7 +10,8 @@ from sqlalchemy import select
 from infra import tables as t
 from infra.database import Database
 from infra.store.events import read_events
-from pipeline.errors import NotFound
+from pipeline.errors import Conflict, NotFound
+from pipeline.resolve import Subject, standing
 from schemas.changeset import Result
 from schemas.event import Identity, Received
 
@@ -35,6 +36,21 @@ async def newest(database: Database, event_id: UUID) -> tuple[Received, Result |
         raise NotFound(f"no event {event_id}")
     result = None if row is None else Result(**{**row, "reasons": tuple(row["reasons"])})
     return found[event_id][0], result
+
+
+async def subject(database: Database, event_id: UUID) -> Subject:
+    """The event as a person judges it; raises NotFound, or Conflict before its first decision."""
+    query = select(t.result).where(t.result.c.event_id == event_id).order_by(t.result.c.revision)
+    async with database.read() as connection:
+        found = await read_events(connection, [event_id])
+        rows = (await connection.execute(query)).mappings().all()
+    if event_id not in found:
+        raise NotFound(f"no event {event_id}")
+    if not rows:
+        raise Conflict(f"event {event_id} is in flight; wait for what the machine decides")
+    event, accepted_at = found[event_id]
+    newest = Result(**{**rows[-1], "reasons": tuple(rows[-1]["reasons"])})
+    return Subject(event, accepted_at, newest, standing((row["revision"], row["state"]) for row in rows))
 
 
 async def marks(database: Database, event_id: UUID) -> dict[UUID, Mark]:
