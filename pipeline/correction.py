@@ -29,12 +29,12 @@ def checked(entry: Entry, data: Any) -> dict[str, Any]:
 
 
 def edited(entry: Entry, data: Mapping[str, Any] | None, settings: Mapping[str, str]) -> dict[str, Any]:
-    """`data` with fields set to what a person typed; raises InvalidCorrection for an unknown field.
+    """`data`, or nulls, with fields set to what a person typed; raises InvalidCorrection.
 
     A typed value is a text where the field takes one, else JSON; `null` is null where the field takes it.
     """
     fields = entry.workflow.extraction.model_fields
-    made = dict.fromkeys(fields) | dict(data or {})
+    made = dict.fromkeys(fields) if data is None else dict(data)
     for name, typed in settings.items():
         if name not in fields:
             raise InvalidCorrection(f"there is no field {name!r}; fields: {', '.join(fields)}")

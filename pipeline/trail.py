@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
-from uuid import uuid5
+from uuid import UUID, uuid5
 
 from pipeline import audit, publish
 from pipeline.patch import Operation, patch
@@ -110,8 +110,9 @@ def noted(
     workflow: str | None = None,
     version: str | None = None,
     nonce: str = "",
+    event_id: UUID | None = None,
 ) -> AuditRecord:
-    """The audit record of what is about no single event: a pause, a token, a new version.
+    """The audit record of what is no decision on an event: a pause, a token, a new version, a look.
 
     The same fact at the same moment has the same id; `nonce` tells two of them apart.
     """
@@ -123,6 +124,7 @@ def noted(
         "release": scribe.release,
         "occurred_at": now.isoformat(),
         "actor": {"kind": scribe.actor.kind, "name": scribe.actor.name},
+        **({} if event_id is None else {"event_id": str(event_id)}),
         **body,
     }
     identity = uuid5(NAMESPACE, audit.canonical({**head, "nonce": nonce}).decode())
@@ -134,6 +136,7 @@ def noted(
         leaf=audit.leaf(content),
         occurred_at=now,
         actor=scribe.actor,
+        event_id=event_id,
         workflow=workflow,
         version=version,
     )

@@ -75,6 +75,12 @@ async def find_token(database: Database, digest: bytes) -> Token | None:
     return None if row is None else Token(row.id, row.name, row.role, tuple(row.sources))
 
 
+async def write_record(database: Database, record: AuditRecord) -> None:
+    """Put on record what changes nothing else, such as that somebody reads a text."""
+    async with database.write() as connection:
+        await connection.execute(insert(database, t.audit_record), audit_row(record))
+
+
 async def register_versions(
     database: Database, entries: Sequence[Entry], records: Sequence[AuditRecord], *, release: str
 ) -> list[str]:
