@@ -66,7 +66,7 @@ def tell_page(page: "Sequence[Item]", *, limit: int, as_json: bool) -> None:
         return
     for one in page:
         claimed = f"  claimed by {one.claimed_by}" if one.claimed_by else ""
-        output.say(f"{one.event_id}  {one.workflow}  {one.source_id}{claimed}")
+        output.say(f"{one.event_id}  {one.workflow}  {one.id}{claimed}")
         output.say(f"    {'; '.join(one.reasons)}")
     if not page:
         output.note("Nothing waits for a person.")

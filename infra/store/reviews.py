@@ -27,12 +27,15 @@ item = t.review.c
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """An event that waits for a person; the last three are None unless somebody looks at it now."""
+    """An event that waits for a person; `id` is its sender's.
 
+    The last three are None unless somebody looks at it now.
+    """
+
+    item_id: UUID
     event_id: UUID
-    id: UUID
     source: str
-    source_id: str
+    id: str
     workflow: str
     revision: int
     reasons: tuple[str, ...]
@@ -44,7 +47,7 @@ class Item:
     @property
     def place(self) -> str:
         """Where it stands in the list, for `waiting(after=...)`."""
-        return f"{self.created_at.isoformat()}/{self.id}"
+        return f"{self.created_at.isoformat()}/{self.item_id}"
 
 
 async def waiting(
@@ -151,11 +154,19 @@ def _surely(found: Item | None) -> Item:
 
 
 def _item(row: Any) -> Item:
-    values = {name: getattr(row, name) for name in Item.__slots__}
-    values["reasons"] = tuple(row.reasons)
-    if not row.claimed:
-        values |= {"claimed_by": None, "claimed_at": None, "claimed_until": None}
-    return Item(**values)
+    return Item(
+        item_id=row.id,
+        event_id=row.event_id,
+        source=row.source,
+        id=row.source_id,
+        workflow=row.workflow,
+        revision=row.revision,
+        reasons=tuple(row.reasons),
+        created_at=row.created_at,
+        claimed_by=row.claimed_by if row.claimed else None,
+        claimed_at=row.claimed_at if row.claimed else None,
+        claimed_until=row.claimed_until if row.claimed else None,
+    )
 
 
 def _place(text: str) -> Any:

@@ -72,7 +72,7 @@ def published(desk: Shell) -> list[dict[str, Any]]:
 def test_a_correction_arrives_on_the_downstream_topic_with_the_link(desk: Shell) -> None:
     assert published(desk) == []
     waiting = review(desk, "list", "--workflow", "receipts", "--json").json
-    assert [item["source_id"] for item in waiting["items"]] == ["till-1", "till-2"]
+    assert [item["id"] for item in waiting["items"]] == ["till-1", "till-2"]
     shown = review(desk, "next", "--json").json
     assert (shown["id"], shown["state"], shown["reasons"]) == (
         "till-1",
@@ -95,7 +95,7 @@ def test_a_correction_arrives_on_the_downstream_topic_with_the_link(desk: Shell)
     assert (message["outcome"], message["revision"], message["supersedes"]) == ("corrected", 2, 1)
     assert message["data"] == {**shown["data"], "total": "12.50"}
     assert message["reasons"] == ["it is on the back"]
-    assert [item["source_id"] for item in review(desk, "list", "--json").json["items"]] == ["till-2"]
+    assert [item["id"] for item in review(desk, "list", "--json").json["items"]] == ["till-2"]
     assert desk.penstock("stats").code == 0
     verified = desk.penstock("audit", "verify", "--json").json
     assert (verified["ok"], verified["differences"]) == (True, 0)
