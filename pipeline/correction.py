@@ -3,12 +3,14 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
 
 from pipeline.catalogue import Entry
-from pipeline.errors import InvalidCorrection
+from pipeline.errors import InvalidCorrection, InvalidEvent
+from pipeline.receive import parse
 
 #: More problems than these are not read anyway.
 _NAMED: Final = 5
@@ -38,9 +40,7 @@ def edited(entry: Entry, data: Mapping[str, Any] | None, settings: Mapping[str, 
     for name, typed in settings.items():
         if name not in fields:
             raise InvalidCorrection(f"there is no field {name!r}; fields: {', '.join(fields)}")
-        made[name] = next(
-            (one for one in _meant(typed) if not _is_wrong(entry, {**made, name: one}, name)), typed
-        )
+        made[name] = next((one for one in _meant(typed) if _takes(fields[name], one)), typed)
     return made
 
 
@@ -56,13 +56,19 @@ def _meant(typed: str) -> Iterator[Any]:
         yield None
     yield typed
     try:
-        yield json.loads(typed)
-    except ValueError:
+        yield parse(typed.encode())
+    except (InvalidEvent, UnicodeEncodeError):
         return
 
 
-def _is_wrong(entry: Entry, data: Mapping[str, Any], name: str) -> bool:
-    return any(re.split(r"[.\[]", place)[0] == name for place, _ in _problems(entry, data))
+def _takes(field: FieldInfo, value: Any) -> bool:
+    """By itself: the other fields may still be wrong."""
+    adapter: TypeAdapter[Any] = TypeAdapter(Annotated[field.annotation, field])
+    try:
+        read = adapter.validate_json(json.dumps(value))
+    except ValidationError:
+        return False
+    return not list(_converted(value, adapter.dump_python(read, mode="json"), ""))
 
 
 def _problems(entry: Entry, data: Any) -> Iterator[tuple[str, str]]:

@@ -44,7 +44,7 @@ class Verdict:
 
     def reasons(self, otherwise: str) -> tuple[str, ...]:
         """They go where the machine's reasons go: to the result and its message, not into the audit trail."""
-        return (clean(self.comment, max_length=MAX_REASON_LENGTH) or otherwise,)
+        return (clean(self.comment.strip(), max_length=MAX_REASON_LENGTH) or otherwise,)
 
 
 def standing(states: Iterable[tuple[int, str]]) -> int | None:

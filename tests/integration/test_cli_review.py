@@ -150,6 +150,7 @@ def test_show_prints_the_source_text_only_when_asked_and_that_is_on_record(desk:
     ((who, event_id),) = rows(desk, query)
     assert who.startswith("os:")
     assert "payload_read by os:" in desk.penstock("event", "show", "till-1").out
+    assert desk.penstock("audit", "verify", "--json").json["ok"]
     assert event_id == review(desk, "show", "till-1", "--json").json["event_id"].replace("-", "")
 
 
