@@ -63,7 +63,8 @@ def _meant(typed: str) -> Iterator[Any]:
 
 def _takes(field: FieldInfo, value: Any) -> bool:
     """By itself: the other fields may still be wrong."""
-    adapter: TypeAdapter[Any] = TypeAdapter(Annotated[field.annotation, field])
+    kind: Any = Annotated[field.annotation, field]
+    adapter = TypeAdapter[Any](kind)
     try:
         read = adapter.validate_json(json.dumps(value))
     except ValidationError:
