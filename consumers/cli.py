@@ -30,6 +30,7 @@ _COMMANDS: Final = {
     "tail": ("consumers.commands.events:tail", "Print the messages of a topic."),
     "event": ("consumers.commands.events:app", "The whole story of one event."),
     "dlq": ("consumers.commands.dlq:app", "Dead letters: list, show, replay."),
+    "review": ("consumers.commands.review:app", "What waits for a person: look, and decide."),
     "stats": ("consumers.commands.stats:stats", "The reconciliation: accepted = outcomes + in flight."),
     "spend": ("consumers.commands.spend:spend", "What calls of models have cost, and what the caps leave."),
     "workflow": (
@@ -116,6 +117,7 @@ def _code(error: Exception) -> int | None:
 
     codes: list[tuple[tuple[type[Exception], ...], int]] = [
         ((errors.InvalidSettingsError, errors.InvalidWorkflowError, errors.InvalidEvent), EXIT_USAGE),
+        ((errors.InvalidCorrection,), EXIT_USAGE),
         ((errors.NotFound, FileNotFoundError), EXIT_NOT_FOUND),
         ((errors.Conflict,), EXIT_CONFLICT),
         ((errors.StoreUnavailable, ConnectionError), EXIT_UNAVAILABLE),

@@ -1,6 +1,7 @@
 """The texts of one event, for a person who may read them: that they did is on record before they do."""
 
 import base64
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID, uuid4
 
@@ -9,6 +10,7 @@ from infra.store.store import SqlStore
 from infra.store.texts import Texts
 from pipeline.trail import noted
 from schemas.changeset import Scribe
+from schemas.event import Received
 
 
 async def reveal(store: SqlStore, event_id: UUID, *, scribe: Scribe, now: datetime) -> Texts:
@@ -17,18 +19,25 @@ async def reveal(store: SqlStore, event_id: UUID, *, scribe: Scribe, now: dateti
     Committed first: a reader whose database goes away has read nothing, and is on record for nothing worse.
     """
     event, _ = await history.newest(store.database, event_id)
-    read = [str(content_id) for content_id in await texts.contents_of(store.database, event_id)]
+    contents = await texts.contents_of(store.database, event_id)
+    await put_on_record(store, event, contents, scribe=scribe, now=now)
+    return await texts.texts(store.database, event_id)
+
+
+async def put_on_record(
+    store: SqlStore, event: Received, contents: Sequence[UUID], *, scribe: Scribe, now: datetime
+) -> None:
+    """Write that somebody (`scribe.actor`) is about to read these contents of an event."""
     record = noted(
         "payload_read",
-        {"contents": read},
+        {"contents": [str(own) for own in contents]},
         scribe=scribe,
         now=now,
         workflow=event.workflow,
         nonce=str(uuid4()),
-        event_id=event_id,
+        event_id=event.event_id,
     )
     await administration.write_record(store.database, record)
-    return await texts.texts(store.database, event_id)
 
 
 def spelt(data: bytes) -> dict[str, str]:

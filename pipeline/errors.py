@@ -237,3 +237,7 @@ class NotFound(Exception):
 
 class Conflict(Exception):
     """Somebody else was faster, or the event is not in a state that allows this."""
+
+
+class InvalidCorrection(Exception):
+    """What a person wrote does not fit the workflow's schema; names the fields, not their values."""

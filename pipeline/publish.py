@@ -45,10 +45,10 @@ def reasons_id(event_id: UUID, revision: int) -> UUID:
 
 
 def result_message(
-    result: Result, event: Received, audit: AuditRecord, *, topic: str, body: BaseModel
+    result: Result, event: Received, audit: AuditRecord, *, topic: str, body: BaseModel, index: int = 0
 ) -> OutboxMessage:
-    """`body` for the topic that the workflow produces."""
-    identity = derived_id(event.event_id, result.revision, "outbox")
+    """`body` for a topic of the workflow; `index` tells a revision's messages apart, 1 is the audit's."""
+    identity = derived_id(event.event_id, result.revision, "outbox", index)
     return _message(identity, topic, event, audit, body=body, type=f"penstock.{getattr(body, 'kind', '')}")
 
 

@@ -9,6 +9,7 @@ from uuid import UUID, uuid5
 from pipeline import audit, publish
 from pipeline.assess import Assessment
 from pipeline.lookup import words
+from pipeline.patch import Operation, patch
 from pipeline.receive import canonical
 from schemas.changeset import Actor, AuditRecord, Result, Scribe
 from schemas.event import NAMESPACE, Received, derived_id
@@ -63,7 +64,7 @@ def _reasons(result: Result, event: Received) -> dict[str, Any]:
         return {"reasons": list(result.reasons)}
     reference = {
         "content": str(publish.reasons_id(event.event_id, result.revision)),
-        "sha256": event.salted(canonical(list(result.reasons))).hex(),
+        "sha256": _salted(event, list(result.reasons)),
     }
     return {"reasons": [], "reasons_kept": reference}
 
@@ -85,6 +86,19 @@ def buried(result: Result, event: Received, before: AuditRecord, *, code: str, s
         **_reasons(result, event),
     }
     return about(result, event, kind="decision", body=body, actor=scribe.actor, release=scribe.release)
+
+
+def resolution(result: Result, before: Result, event: Received, *, scribe: Scribe) -> AuditRecord:
+    """The record of a person's decision: the patch (RFC 6902) from before to after, its values as hashes."""
+    body = {
+        "supersedes": before.revision,
+        "before": _stand(before, event),
+        "after": _stand(result, event),
+        "patch": [_operation(one, event) for one in patch(before.data, result.data)],
+        "evidence": result.evidence,
+        **_reasons(result, event),
+    }
+    return about(result, event, kind="review", body=body, actor=scribe.actor, release=scribe.release)
 
 
 def about(
@@ -197,6 +211,21 @@ def _assessed(found: Assessment, event: Received) -> dict[str, Any]:
 
 def _hashes(texts: Sequence[str], event: Received) -> list[str]:
     return [event.salted(text.encode("utf-8", "replace")).hex() for text in texts[:MAX_COMPLAINTS]]
+
+
+def _stand(result: Result, event: Received) -> dict[str, Any]:
+    sha256 = None if result.data is None else _salted(event, result.data)
+    return {"outcome": result.state, "sha256": sha256}
+
+
+def _operation(one: Operation, event: Received) -> dict[str, Any]:
+    told = {"op": one.op, "path": one.path}
+    return told if one.op == "remove" else {**told, "sha256": _salted(event, one.value)}
+
+
+def _salted(event: Received, data: Any) -> str | None:
+    """Without its salt, which goes with the event's text, a short value could be guessed from its hash."""
+    return None if event.is_erased else event.salted(canonical(data)).hex()
 
 
 def _attempt(attempt: Attempt, event: Received, judged: Assessment | None) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from infra.store.administration import Token
 
 _READERS: Final = frozenset({"viewer", "reviewer", "operator", "admin"})
 _SENDERS: Final = frozenset({"sender", "operator", "admin"})
+_REVIEWERS: Final = frozenset({"reviewer", "operator", "admin"})
 _ANY_SOURCE: Final = "*"
 
 #: A withdrawn token is still good for this long.
@@ -37,6 +38,10 @@ class Caller:
     @property
     def may_read(self) -> bool:
         return self.role in _READERS
+
+    @property
+    def may_review(self) -> bool:
+        return self.role in _REVIEWERS
 
     @property
     def may_send(self) -> bool:

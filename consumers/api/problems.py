@@ -11,12 +11,17 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from pipeline.errors import InvalidEvent, NotFound, StoreUnavailable
+from pipeline.errors import Conflict, InvalidCorrection, InvalidEvent, NotFound, StoreUnavailable
 
 MEDIA_TYPE: Final = "application/problem+json"
 #: Long enough for a database to fail over, short enough not to be forgotten.
 RETRY_AFTER_SECONDS: Final = 5
-_OURS: Final = (InvalidEvent, NotFound, StoreUnavailable)
+#: Errors whose message says everything.
+_TOLD: Final[Mapping[type[Exception], tuple[int, str]]] = {
+    NotFound: (404, "not_found"),
+    Conflict: (409, "conflict"),
+    InvalidCorrection: (422, "invalid_correction"),
+}
 
 
 class ProblemBody(BaseModel):
@@ -90,7 +95,8 @@ def install(app: FastAPI) -> None:
         Problem,
         InvalidEvent,
         StoreUnavailable,
-        NotFound,
+        *_TOLD,
+        RequestValidationError,
         HTTPException,
         ClientDisconnect,
         Exception,
@@ -106,8 +112,8 @@ def _problem_of(error: Exception, method: str) -> Problem:
             return Problem(400, error.reason, str(error))
         case StoreUnavailable():
             return unavailable(error.reason, "the database cannot be reached")
-        case NotFound():
-            return Problem(404, "not_found", str(error))
+        case NotFound() | Conflict() | InvalidCorrection():
+            return Problem(*_TOLD[type(error)], str(error))
         case HTTPException():
             return _of_framework(error, method)
         case RequestValidationError():

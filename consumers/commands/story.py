@@ -253,5 +253,6 @@ def _show_audit(audit: list[dict[str, Any]]) -> None:
     output.say("\nAudit records")
     for one in audit:
         who = one["actor"]["name"]
-        output.say(f"  revision {one['revision']}: {one['kind']} by {who}, {_time(one['occurred_at'])}")
+        about = "" if one["revision"] is None else f"revision {one['revision']}: "
+        output.say(f"  {about}{one['kind']} by {who}, {_time(one['occurred_at'])}")
         output.say(f"    leaf      {one['leaf']}")

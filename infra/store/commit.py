@@ -109,7 +109,10 @@ async def _write(database: Database, changesets: Sequence[Changeset], *, shard: 
         passed = {row.event_id for row in closed}
         new = [changeset.event for changeset in ordered if isinstance(changeset.guard, NewEvent)]
         passed |= await insert_events(connection, database, new, shard=shard)
-        passed |= await _expected(connection, ordered)
+        resolved = await _expected(connection, ordered)
+        # What a person decides answers the question that waited, whoever asked it.
+        await connection.execute(delete(t.review).where(t.review.c.event_id.in_(resolved)))
+        passed |= resolved
         await _insert(connection, database, [c for c in ordered if c.event.event_id in passed])
         # Last, because all that is spent in a day is one row.
         await budget.settle(connection, _settlements(closed, ordered))

@@ -5,14 +5,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import RowMapping, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from infra import tables as t
 from infra.database import Database
 from infra.store.contents import read_where
 from infra.store.events import read_events
 from infra.store.words import restored
-from pipeline.errors import NotFound
+from pipeline.errors import Conflict, NotFound
+from pipeline.resolve import Subject, standing
 from schemas.changeset import Result
 from schemas.event import Identity, Received
 
@@ -38,9 +40,29 @@ async def newest(database: Database, event_id: UUID) -> tuple[Received, Result |
         event = found[event_id][0]
         if row is None:
             return event, None
-        (whole,) = await restored(connection, [{**row, "subject_hash": event.subject_hash}])
+        return event, await _whole(connection, row, event)
+
+
+async def subject(database: Database, event_id: UUID) -> Subject:
+    """The event as a person judges it; raises NotFound, or Conflict before its first decision."""
+    query = select(t.result).where(t.result.c.event_id == event_id).order_by(t.result.c.revision)
+    async with database.read() as connection:
+        found = await read_events(connection, [event_id])
+        rows = (await connection.execute(query)).mappings().all()
+        if event_id not in found:
+            raise NotFound(f"no event {event_id}")
+        if not rows:
+            raise Conflict(f"event {event_id} is in flight; wait for what the machine decides")
+        event, accepted_at = found[event_id]
+        newest = await _whole(connection, rows[-1], event)
+    return Subject(event, accepted_at, newest, standing((row["revision"], row["state"]) for row in rows))
+
+
+async def _whole(connection: AsyncConnection, row: RowMapping, event: Received) -> Result:
+    """A row of `result` with the words that are kept apart."""
+    (whole,) = await restored(connection, [{**row, "subject_hash": event.subject_hash}])
     del whole["subject_hash"]
-    return event, Result(**{**whole, "reasons": tuple(whole["reasons"])})
+    return Result(**{**whole, "reasons": tuple(whole["reasons"])})
 
 
 async def marks(database: Database, event_id: UUID) -> dict[UUID, Mark]:

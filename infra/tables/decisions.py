@@ -72,7 +72,10 @@ class IndexRow(SQLModel, table=True):
 
 class ReviewRow(SQLModel, table=True):
     __tablename__ = "review"
-    __table_args__ = (Index("review_waiting", "workflow", "created_at"),)
+    __table_args__ = (
+        Index("review_waiting", "workflow", "created_at", "id"),
+        Index("review_oldest", "created_at", "id"),
+    )
 
     id: UUID = Field(primary_key=True, sa_type=Uuid)
     event_id: UUID = Field(sa_type=Uuid, index=True)
@@ -80,6 +83,9 @@ class ReviewRow(SQLModel, table=True):
     workflow: str
     reasons: list[str] = json()
     created_at: datetime = utc_time()
+    claimed_by: str | None = None
+    claimed_at: datetime | None = utc_time(default=None)
+    claimed_until: datetime | None = utc_time(default=None)
 
 
 class WorkflowVersionRow(SQLModel, table=True):

@@ -1,0 +1,241 @@
+"""What waits for a person, over HTTP: the queue, claims, and what they decide."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Annotated, Any, Final, TypeVar
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from consumers.api.body import read_body, require_json
+from consumers.api.callers import Caller, Callers
+from consumers.api.context import ApiContext
+from consumers.api.problems import Problem, documented
+from consumers.desk import Desk, Said
+from infra.store.reviews import Item, waiting
+from pipeline.errors import NotFound
+from pipeline.receive import parse
+from schemas.changeset import Actor, Result
+from schemas.decision import MAX_REASON_LENGTH
+
+_MAX_PAGE: Final = 200
+_PROBLEMS: Final = documented(401, 403, 404, 409, 503)
+_DECISION_PROBLEMS: Final = documented(400, 401, 403, 404, 408, 409, 413, 415, 422, 503)
+
+
+class Word(BaseModel):
+    """What a person says beside their decision."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    revision: int = Field(description="The revision that they looked at; if there is a newer one: 409.")
+    comment: str = Field("", max_length=MAX_REASON_LENGTH, description="Why; receivers of the result see it.")
+
+
+class Reason(Word):
+    """A rejection says why."""
+
+    comment: str = Field(
+        min_length=1, max_length=MAX_REASON_LENGTH, description="Why: a dead letter's reason."
+    )
+
+
+class Correction(Word):
+    """What is right instead."""
+
+    data: dict[str, Any] = Field(description="The whole result, as the workflow's schema has it.")
+
+
+W = TypeVar("W", bound=Word)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A part of the queue, the oldest first; `next` is the `after` of the next page."""
+
+    items: tuple[Item, ...]
+    next: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a person judges; `published` is the revision that receivers act on, `item` says that it waits."""
+
+    event_id: UUID
+    workflow: str
+    source: str
+    id: str
+    state: str
+    revision: int
+    published: int | None
+    reasons: tuple[str, ...]
+    model: str | None
+    data: Mapping[str, Any] | None
+    evidence: Mapping[str, Any] | None
+    item: Item | None
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """The new revision; `state` is `reopened` when it went back to the machine."""
+
+    event_id: UUID
+    state: str
+    revision: int
+    supersedes: int | None
+    version: str
+    decided_at: datetime
+
+
+def router(context: ApiContext, callers: Callers) -> APIRouter:
+    """`/api/reviews`."""
+    routes = APIRouter(prefix="/api/reviews", tags=["reviews"])
+    _add_reading(routes, context, callers)
+    _add_claims(routes, context, callers)
+    _add_decisions(routes, context, callers)
+    return routes
+
+
+def _add_reading(routes: APIRouter, context: ApiContext, callers: Callers) -> None:
+    @routes.get("", responses=documented(401, 403, 404, 422, 503))
+    async def list_reviews(
+        request: Request,
+        workflow: str | None = None,
+        after: str | None = None,
+        limit: Annotated[int, Query(ge=1, le=_MAX_PAGE)] = 50,
+    ) -> Page:
+        """Tell what waits for a person, the oldest first, and who looks at which."""
+        _reader(await callers.identify(request))
+        if workflow is not None:
+            context.catalogue.named(workflow)
+        found = await waiting(context.store.database, workflow=workflow, after=after, limit=limit)
+        return Page(tuple(found), found[-1].place if len(found) == limit else None)
+
+    @routes.get("/{event_id}", responses=_PROBLEMS)
+    async def show_review(event_id: str, request: Request) -> Seen:
+        """Tell what was extracted from an event, why a person is asked, and what each value rests on."""
+        caller = _reader(await callers.identify(request))
+        subject, item = await _desk(context, caller).look(_parsed(event_id))
+        newest, identity = subject.newest, subject.event.identity
+        return Seen(
+            event_id=newest.event_id,
+            workflow=newest.workflow,
+            source=identity.source,
+            id=identity.id,
+            state=newest.state,
+            revision=newest.revision,
+            published=subject.standing,
+            reasons=newest.reasons,
+            model=newest.model,
+            data=newest.data,
+            evidence=newest.evidence,
+            item=item,
+        )
+
+
+def _add_claims(routes: APIRouter, context: ApiContext, callers: Callers) -> None:
+    async def desk(request: Request) -> Desk:
+        return _desk(context, _reviewer(await callers.identify(request)))
+
+    @routes.post("/next", responses=documented(401, 403, 404, 503))
+    async def claim_next(request: Request, workflow: str | None = None) -> Item:
+        """Claim the oldest item that nobody else looks at, for 15 minutes; 404 when there is none."""
+        return await (await desk(request)).claim_next(workflow)
+
+    @routes.post("/{event_id}/claim", responses=_PROBLEMS)
+    async def claim(event_id: str, request: Request) -> Item:
+        """Tell others that you look at it, for 15 minutes; again for longer. 409 says who else does."""
+        return await (await desk(request)).claim(_parsed(event_id))
+
+    @routes.post("/{event_id}/release", status_code=204, responses=_PROBLEMS)
+    async def release(event_id: str, request: Request) -> None:
+        """Give back what you have claimed."""
+        await (await desk(request)).release(_parsed(event_id))
+
+
+def _add_decisions(routes: APIRouter, context: ApiContext, callers: Callers) -> None:
+    async def heard(request: Request, kind: type[W]) -> tuple[Desk, W, Said]:
+        desk = _desk(context, _reviewer(await callers.identify(request)))
+        word = await _word(request, kind, max_bytes=context.settings.api.max_body_bytes)
+        return desk, word, Said(word.comment, word.revision)
+
+    @routes.post("/{event_id}/approve", responses=_DECISION_PROBLEMS, openapi_extra=_body(Word))
+    async def approve(event_id: str, request: Request) -> Resolved:
+        """The result is right as it is: publish it, unless receivers have it already."""
+        desk, _, said = await heard(request, Word)
+        return _resolved(await desk.approve(_parsed(event_id), said))
+
+    @routes.post("/{event_id}/correct", responses=_DECISION_PROBLEMS, openapi_extra=_body(Correction))
+    async def correct(event_id: str, request: Request) -> Resolved:
+        """Say what is right: publish it, with the link to what it replaces."""
+        desk, word, said = await heard(request, Correction)
+        return _resolved(await desk.correct(_parsed(event_id), said, word.data))
+
+    @routes.post("/{event_id}/reject", responses=_DECISION_PROBLEMS, openapi_extra=_body(Reason))
+    async def reject(event_id: str, request: Request) -> Resolved:
+        """Not to be acted on: a dead letter with the comment as reason; what was published is withdrawn."""
+        desk, _, said = await heard(request, Reason)
+        return _resolved(await desk.reject(_parsed(event_id), said))
+
+    @routes.post("/{event_id}/back", responses=_DECISION_PROBLEMS, openapi_extra=_body(Word))
+    async def back(event_id: str, request: Request) -> Resolved:
+        """Send it back to the machine, under today's version of its workflow."""
+        desk, _, said = await heard(request, Word)
+        result = await desk.send_back(_parsed(event_id), said)
+        context.ring(result.workflow)
+        return _resolved(result)
+
+
+def _desk(context: ApiContext, caller: Caller) -> Desk:
+    scribe = replace(context.scribe, actor=Actor("token", caller.name))
+    return Desk(context.store, context.catalogue, scribe, context.clock)
+
+
+def _reader(caller: Caller) -> Caller:
+    if not caller.may_read:
+        raise Problem(403, "forbidden", f"the role {caller.role!r} may not read reviews; viewer and up may")
+    return caller
+
+
+def _reviewer(caller: Caller) -> Caller:
+    if not caller.may_review:
+        detail = f"the role {caller.role!r} may not decide; reviewer, operator and admin may"
+        raise Problem(403, "forbidden", detail)
+    return caller
+
+
+async def _word(request: Request, kind: type[W], *, max_bytes: int) -> W:
+    require_json(request)
+    value = parse(await read_body(request, max_bytes=max_bytes))
+    try:
+        return kind.model_validate(value, strict=True)
+    except ValidationError as error:
+        told = "; ".join(
+            f"{'.'.join(map(str, one['loc'])) or 'the body'}: {one['msg']}" for one in error.errors()[:5]
+        )
+        raise Problem(422, "invalid_request", f"{told}; see /docs") from error
+
+
+def _body(kind: type[Word]) -> dict[str, Any]:
+    content = {"application/json": {"schema": kind.model_json_schema()}}
+    return {"requestBody": {"content": content, "required": True}}
+
+
+def _resolved(result: Result) -> Resolved:
+    return Resolved(
+        event_id=result.event_id,
+        state=str(result.state),
+        revision=result.revision,
+        supersedes=result.supersedes,
+        version=result.version,
+        decided_at=result.decided_at,
+    )
+
+
+def _parsed(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError as error:
+        raise NotFound("no such event; give the event_id that GET /api/reviews names") from error
