@@ -34,13 +34,16 @@ def explain(
     where in the text, what it cost, who changed what, and where it went. Texts are told by size and salted
     SHA-256; with --reveal they are printed as they were stored.
     """
-    from consumers.commands import explanation, narration
-    from consumers.commands.events import find
+    from consumers import explanation
+    from consumers.commands import narration
+    from consumers.commands.events import find, read_texts
     from consumers.commands.running import deployed, run
 
     async def work() -> dict[str, Any]:
         async with deployed() as deployment:
-            return await explanation.gather(deployment, await find(deployment, reference), reveal=reveal)
+            event_id = await find(deployment, reference)
+            texts = await read_texts(deployment, event_id) if reveal else None
+            return await explanation.gather(deployment.database, deployment.catalogue, event_id, texts)
 
     told = run(work())
     if as_json:

@@ -18,10 +18,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from sqlalchemy import select
 
-from consumers import wiring
-from consumers.commands import story
+from consumers import story, wiring
 from consumers.commands.output import Json, emit_json, say, table
 from consumers.commands.running import run
+from consumers.commands.story import show as show_story
 from consumers.embedded import Embedded, embedded
 from infra import logs, samples
 from infra import tables as t
@@ -208,7 +208,7 @@ def _report(finished: Finished) -> None:
     for difference in total.differences:
         say(f"  {difference.workflow}: {difference.what} ({difference.count})")
     say("\nOne event's full story, of one that took more than one attempt:\n")
-    story.show(finished.story)
+    show_story(finished.story)
     say(f"\nThe database stays, at {finished.database}. Look further with:")
     say(f"  export PENSTOCK_DATABASE__URL=sqlite:///{finished.database}")
     say("  penstock stats; penstock dlq list; penstock tail receipts.extracted.v1; penstock audit verify")

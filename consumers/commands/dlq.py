@@ -51,8 +51,9 @@ def list_letters(
 @app.command
 def show(reference: str, /, *, as_json: Json = False) -> None:
     """The whole story of one dead letter; ID is Penstock's event id or the sender's."""
-    from consumers.commands import story
+    from consumers import story
     from consumers.commands.running import deployed, run
+    from consumers.commands.story import show as show_story
 
     async def work() -> dict[str, Any]:
         async with deployed() as deployment:
@@ -63,7 +64,7 @@ def show(reference: str, /, *, as_json: Json = False) -> None:
     if as_json:
         output.emit_json(told)
         return
-    story.show(told)
+    show_story(told)
     if told["state"] == "dead":
         output.note(f"Once more: penstock dlq replay {told['event_id']}")
     else:

@@ -205,8 +205,9 @@ def show(
     Where it came from, what the models were asked and answered, what was decided and why, what went
     out. Texts of the event and of the models are told by size and salted hash, unless --reveal is given.
     """
-    from consumers.commands import story
+    from consumers import story
     from consumers.commands.running import deployed, run
+    from consumers.commands.story import show as show_story
 
     async def work() -> dict[str, Any]:
         async with deployed() as deployment:
@@ -218,7 +219,7 @@ def show(
     if as_json:
         output.emit_json(told)
     else:
-        story.show(told)
+        show_story(told)
 
 
 async def read_texts(deployment: "Deployment", event_id: UUID) -> "Texts":

@@ -13,7 +13,7 @@ Told = Mapping[str, Any]
 def show(told: Told) -> None:
     """Print what `explanation.gather` made, in the order of what happened."""
     output.say(f"Event {told['event_id']} of {told['workflow']}: {told['state'].replace('_', ' ')}")
-    _show_arrival(told["came_in"])
+    _show_arrival(told["came_in"], told["erased"])
     for revision in told["revisions"]:
         _show_revision(revision)
     _show_flight(told)
@@ -30,7 +30,7 @@ def _time(value: Any) -> str:
     return str(value.astimezone().strftime("%Y-%m-%d %H:%M:%S %Z"))
 
 
-def _show_arrival(event: Told) -> None:
+def _show_arrival(event: Told, erased: Told | None) -> None:
     output.say(f"\nCame in {_time(event['accepted_at'])}")
     kafka = f"Kafka, partition {event['partition']}, offset {event['offset']}"
     _fact("topic", event["topic"])
@@ -39,6 +39,8 @@ def _show_arrival(event: Told) -> None:
         _fact(name, event[name])
     _fact("written", event["time"] and _time(event["time"]))
     _fact("content", _sized(event["content"]))
+    if erased:
+        _fact("erased", f"{_time(erased['at'])} by {erased['by']}: its texts are gone, this record stays")
     show_text(event["content"])
 
 
@@ -61,7 +63,7 @@ def _show_revision(one: Told) -> None:
         _fact("found", _place(place))
     _show_reasons(one)
     _fact("model", one["model"])
-    _fact("cost", None if one["cost_micros"] is None else _money(one["cost_micros"]))
+    _fact("cost", None if one["cost_micros"] is None else output.money(one["cost_micros"]))
     for name, value in (one["data"] or {}).items():
         _fact("result", f"{name} = {json.dumps(value, ensure_ascii=False)}")
     _fact("output", one["output"] and f"salted SHA-256 {one['output']['sha256']}")
@@ -123,7 +125,7 @@ def _show_answer(call: Told) -> None:
     if call["original_id"]:
         return
     tokens = f"{call['input_tokens']} tokens in ({call['cached_tokens']} cached), {call['output_tokens']} out"
-    cost = "" if call["cost_micros"] is None else f", cost {_money(call['cost_micros'])}"
+    cost = "" if call["cost_micros"] is None else f", cost {output.money(call['cost_micros'])}"
     guessed = " at worst: the provider did not tell" if call["is_unknown"] and cost else ""
     output.say(f"    took      {call['latency_ms']} ms, {tokens}{cost}{guessed}")
 
@@ -185,7 +187,3 @@ def _moment(value: Any) -> str:
     from datetime import datetime
 
     return _time(datetime.fromisoformat(value) if isinstance(value, str) else value)
-
-
-def _money(micros: int) -> str:
-    return f"{micros / 1_000_000:.6f}"

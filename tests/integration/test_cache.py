@@ -12,8 +12,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from consumers import wiring
-from consumers.commands.story import gather, show
+from consumers.commands.story import show
 from consumers.drain import Drains
+from consumers.story import gather
 from consumers.wiring import Deployment
 from infra import tables as t
 from infra.database import Database

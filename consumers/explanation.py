@@ -6,18 +6,17 @@ only has as hashes, as long as it is kept.
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
-from consumers.commands import story
-from consumers.commands.events import read_texts
+from consumers import story
+from infra.database import Database
+from infra.store.texts import Texts
+from pipeline.catalogue import Catalogue, Entry
+from pipeline.errors import InvalidEvent
 from pipeline.fence import unfence
+from pipeline.receive import parse, read
 from pipeline.record import sentence
-
-if TYPE_CHECKING:
-    from consumers.wiring import Deployment
-    from infra.store.texts import Texts
-    from pipeline.catalogue import Entry
 
 Told = Mapping[str, Any]
 
@@ -31,15 +30,15 @@ _CALL = (
 )  # fmt: skip
 
 
-async def gather(deployment: "Deployment", event_id: UUID, *, reveal: bool) -> dict[str, Any]:
-    """The explanation of one event; raises NotFound. To reveal its texts goes on record first."""
-    texts = await read_texts(deployment, event_id) if reveal else None
-    told = await story.gather(deployment.database, event_id, texts)
-    entry = deployment.catalogue.by_name.get(told["workflow"])
-    return explained(told, texts, entry)
+async def gather(
+    database: Database, catalogue: Catalogue, event_id: UUID, texts: Texts | None = None
+) -> dict[str, Any]:
+    """The explanation of one event, with the texts that were revealed; raises NotFound."""
+    told = await story.gather(database, event_id, texts)
+    return explained(told, texts, catalogue.by_name.get(told["workflow"]))
 
 
-def explained(told: Told, texts: "Texts | None" = None, entry: "Entry | None" = None) -> dict[str, Any]:
+def explained(told: Told, texts: Texts | None = None, entry: Entry | None = None) -> dict[str, Any]:
     """What `story.told` made, put in the order of what happened."""
     records = {one["revision"]: one["record"] for one in told["audit"] if one["revision"] is not None}
     decided = [_revision(result, records.get(result["revision"]), told) for result in told["results"]]
@@ -51,6 +50,7 @@ def explained(told: Told, texts: "Texts | None" = None, entry: "Entry | None" = 
         "event_id": told["event_id"],
         "state": told["state"],
         "workflow": told["workflow"],
+        "erased": told["erased"],
         "came_in": {name: told[name] for name in _CAME_IN},
         "revisions": decided,
         "calls_so_far": open_calls,
@@ -146,7 +146,7 @@ def _quote(revision: dict[str, Any], text: str | None) -> None:
             one["quote"] = text[one["start"] : one["end"]]
 
 
-def _read(revision: Told, texts: "Texts | None", entry: "Entry | None") -> str | None:
+def _read(revision: Told, texts: Texts | None, entry: Entry | None) -> str | None:
     """The text that the places are in: as it was sent, else what the same version makes of the event."""
     made = texts.attempts if texts else {}
     for call in revision["calls"]:
@@ -159,10 +159,7 @@ def _read(revision: Told, texts: "Texts | None", entry: "Entry | None") -> str |
     return _said_by(entry, texts.content)
 
 
-def _said_by(entry: "Entry", content: bytes) -> str | None:
-    from pipeline.errors import InvalidEvent
-    from pipeline.receive import parse, read
-
+def _said_by(entry: Entry, content: bytes) -> str | None:
     try:
         return str(entry.workflow.text(read(entry, parse(content))))
     except InvalidEvent:  # dead at the door
