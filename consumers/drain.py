@@ -211,6 +211,12 @@ class Drains:
                 await self._freed.wait()
 
     def _start(self, lane: str, claimed: Claimed) -> None:
+        lost = self._held.get(claimed.event.event_id)
+        if (
+            lost is not None
+        ):  # its lease ran out before it could be renewed, and we were first to claim it again
+            log.warning("lease.lost", event_id=claimed.event.event_id)
+            lost.task.cancel()
         self.slots.take(lane)
         task = asyncio.create_task(self._run(lane, claimed))
         self._held[claimed.event.event_id] = _Held(claimed, task)
@@ -225,7 +231,9 @@ class Drains:
             sentry.report(error, workflow=lane, event_id=str(event_id))
             log.error("event.faulty", error=error, faults=claimed.faults + 1)
         finally:
-            del self._held[event_id]
+            held = self._held.get(event_id)
+            if held is not None and held.claimed is claimed:
+                del self._held[event_id]
             self.slots.give_back(lane)
             self.metrics.slots_in_use(self.slots.total - self.slots.free)
             self._freed.set()

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 from infra.store import administration, history, texts
 from infra.store.store import SqlStore
 from infra.store.texts import Texts
-from pipeline.trail import noted
+from pipeline.trail import PAYLOAD_READ, noted
 from schemas.changeset import Scribe
 from schemas.event import Received
 
@@ -25,12 +25,18 @@ async def reveal(store: SqlStore, event_id: UUID, *, scribe: Scribe, now: dateti
 
 
 async def put_on_record(
-    store: SqlStore, event: Received, contents: Sequence[UUID], *, scribe: Scribe, now: datetime
+    store: SqlStore,
+    event: Received,
+    contents: Sequence[UUID],
+    *,
+    scribe: Scribe,
+    now: datetime,
+    export: UUID | None = None,
 ) -> None:
-    """Write that somebody (`scribe.actor`) is about to read these contents of an event."""
+    """Write that somebody (`scribe.actor`) is about to read these contents of an event, or to export them."""
     record = noted(
-        "payload_read",
-        {"contents": [str(own) for own in contents]},
+        PAYLOAD_READ,
+        {"contents": [str(own) for own in contents], **({"export": str(export)} if export else {})},
         scribe=scribe,
         now=now,
         workflow=event.workflow,

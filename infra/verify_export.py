@@ -77,19 +77,25 @@ def is_signed(public: bytes, signature: bytes, text: bytes) -> bool:
 # --- the checkpoint: a C2SP signed note ---
 
 
-def keys_of(text: str) -> dict[tuple[str, bytes], bytes]:
-    """Lines NAME+ID+BASE64, by what a signature says of its key: name and id."""
+def keys_of(text: str) -> dict[tuple[str, bytes], tuple[bytes, int]]:
+    """Lines NAME+ID+BASE64 [SIZE [REMARK]], by what a signature says of its key: name and id.
+
+    A key is told with the size above which it signs logs; smaller ones have its predecessor's signature.
+    """
     keys = {}
-    for line in text.split():
-        name, key_id, encoded = line.split("+", 2)
+    for line in text.splitlines():
+        words = line.split()
+        if not words or line.startswith("#"):
+            continue
+        name, key_id, encoded = words[0].split("+", 2)
         tagged = base64.b64decode(encoded)
         own_id = hashlib.sha256(name.encode() + b"\n" + tagged).digest()[:4]
         if own_id.hex() == key_id and tagged[:1] == b"\1":
-            keys[name, own_id] = tagged[1:]
+            keys[name, own_id] = tagged[1:], int(words[1]) if words[1:] else 0
     return keys
 
 
-def checkpoint_of(note: str, keys: dict[tuple[str, bytes], bytes]) -> tuple[int, bytes]:
+def checkpoint_of(note: str, keys: dict[tuple[str, bytes], tuple[bytes, int]]) -> tuple[int, bytes]:
     """(size, root) that a known key signed; raises ValueError."""
     text, _, lines = note.rpartition("\n\n")
     text += "\n"
@@ -97,8 +103,8 @@ def checkpoint_of(note: str, keys: dict[tuple[str, bytes], bytes]) -> tuple[int,
     for line in lines.strip("\n").split("\n"):
         name, _, encoded = line[2:].partition(" ")
         blob = base64.b64decode(encoded)
-        public = keys.get((name, blob[:4]))
-        if public and name == origin:
+        public, above = keys.get((name, blob[:4]), (b"", 0))
+        if public and name == origin and int(size) > above:
             if not is_signed(public, blob[4:], text.encode()):
                 raise ValueError("the checkpoint's signature is wrong")
             return int(size), base64.b64decode(root)

@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 
 def head(checkpoint: str) -> str:
@@ -11,9 +11,9 @@ def head(checkpoint: str) -> str:
 
 
 def line(
-    canonical: bytes, sequence: int, path: Sequence[bytes], contents: Mapping[bytes, bytes] | None = None
+    canonical: bytes, sequence: int, path: Sequence[bytes], contents: Sequence[tuple[bytes, bytes]] = ()
 ) -> str:
-    """One record with its proof; `contents` are the texts disclosed with it, bytes by salt."""
+    """One record with its proof; `contents` are the texts disclosed with it, as (salt, bytes)."""
     record: dict[str, object] = {
         "canonical": canonical.decode(),
         "sequence": sequence,
@@ -21,7 +21,7 @@ def line(
     }
     if contents:
         record["contents"] = [
-            {"salt": salt.hex(), "bytes": base64.b64encode(data).decode()} for salt, data in contents.items()
+            {"salt": salt.hex(), "bytes": base64.b64encode(data).decode()} for salt, data in contents
         ]
     return _line(record)
 

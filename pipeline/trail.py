@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID, uuid5
 
 from pipeline import audit, publish
@@ -16,6 +16,8 @@ from schemas.event import NAMESPACE, Received, derived_id
 from schemas.evidence import EvidenceMap
 from schemas.extraction import Attempt
 
+#: The kind of the record that somebody read texts of an event.
+PAYLOAD_READ: Final = "payload_read"
 #: A record lists this many attempts, the last ones; the journal has all. It must fit into a message.
 MAX_ATTEMPTS = 50
 #: And of each the first complaints: a re-ask carries fewer.

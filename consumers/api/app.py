@@ -7,7 +7,7 @@ from fastapi.security import HTTPBearer
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from consumers.api import events, problems, reviews, topics, webhooks
+from consumers.api import audit, events, problems, reviews, topics, webhooks
 from consumers.api.callers import Callers
 from consumers.api.context import ApiContext
 from consumers.api.door import Door
@@ -35,6 +35,7 @@ def create_app(context: ApiContext) -> FastAPI:
     app.include_router(topics.router(context, door, callers), dependencies=described)
     app.include_router(events.router(context, callers), dependencies=described)
     app.include_router(reviews.router(context, callers), dependencies=described)
+    app.include_router(audit.router(context, callers), dependencies=described)
     return app
 
 

@@ -117,10 +117,16 @@ def _problem_of(error: Exception, method: str) -> Problem:
         case HTTPException():
             return _of_framework(error, method)
         case RequestValidationError():
-            return Problem(422, "invalid_request", "the parameters are wrong; see /docs")
+            return Problem(422, "invalid_request", _wrong(error))
         case ClientDisconnect():
             return Problem(400, "disconnected", "the body ended early; send it whole")
     return Problem(500, "error", "a bug of ours, and on record; send it again later")
+
+
+def _wrong(error: RequestValidationError) -> str:
+    """Which parameters, and what of them; never their values, which may be secrets."""
+    told = [f"{'.'.join(map(str, one['loc'][1:])) or 'body'}: {one['msg']}" for one in error.errors()[:5]]
+    return f"{'; '.join(told)}; see /docs"
 
 
 def _of_framework(error: HTTPException, method: str) -> Problem:

@@ -138,30 +138,47 @@ def export(
     *,
     filters: Asked = _NO_FILTERS,
     form: Annotated[
-        Literal["jsonl", "csv"],
-        Parameter(name="--format", help="jsonl has the text of each record, csv its columns."),
+        Literal["jsonl", "csv", "proofs"],
+        Parameter(
+            name="--format",
+            help="jsonl has the text of each record, csv its columns; proofs is for verify_export.py.",
+        ),
     ] = "jsonl",
+    reveal: Annotated[
+        bool,
+        Parameter(
+            negative="",
+            help="With proofs: the texts that the records name, too; that you read them goes on record.",
+        ),
+    ] = False,
 ) -> None:
     """All records that match, the oldest first, on stdout: up to now, or to --until.
 
     A line of jsonl has the record as `canonical`: SHA-256 of a zero byte and its UTF-8 bytes is its `leaf`.
+    With `--format proofs` each record comes with its path to one signed checkpoint: whoever has the public
+    keys checks it with infra/verify_export.py, which needs no Penstock and no database.
     """
-    from consumers import records, wiring
+    from consumers import wiring
     from consumers.commands.running import deployed, run
-    from infra.store import search
+    from consumers.exporting import Export
+    from pipeline.errors import InvalidSettingsError
 
+    if reveal and form != "proofs":
+        raise InvalidSettingsError("--reveal discloses texts beside their proofs: add --format proofs")
     asked = filters.search
     asked = replace(asked, until=asked.until or wiring.clock())
-    written = records.jsonl if form == "jsonl" else records.csv_lines
 
-    async def work() -> int:
-        number = 0
+    async def work() -> Export:
         async with deployed() as deployment:
-            if form == "csv":
-                sys.stdout.write(records.csv_head())
-            async for page in search.export(deployment.database, asked):
-                sys.stdout.write(written(page))
-                number += len(page)
-        return number
+            reader = replace(deployment.scribe, actor=wiring.operator()) if reveal else None
+            made = Export(deployment.store, asked, form, wiring.clock, reader)
+            async for chunk in made.chunks():
+                sys.stdout.write(chunk)
+        return made
 
-    output.note(f"{run(work())} records.")
+    made = run(work())
+    output.note(f"{made.written} records.")
+    if made.unsealed:
+        output.note(
+            f"{made.unsealed} more have no seal yet (penstock serve seal); ask again in a few seconds."
+        )

@@ -36,7 +36,7 @@ def erase(
 
     The data key is destroyed, so that copies of the database hold nothing to read either. Decisions,
     numbers and the audit trail stay, without the texts; the erasure is on record. Not reached: messages on
-    Kafka until their retention ends (they are listed), files exported before, what model providers keep.
+    Kafka until their retention ends and files exported before (both are listed), what model providers keep.
     Exit code 3 when nothing is kept of the subject, 4 when it is in flight, not yet published, or on hold.
     """
     from consumers.commands.running import deployed, run
@@ -49,7 +49,13 @@ def erase(
     found, copies = run(work())
     if as_json:
         output.emit_json(
-            {**_counts(found), "erased": not dry_run, "obstacles": found.obstacles, "kafka": copies}
+            {
+                **_counts(found),
+                "erased": not dry_run,
+                "obstacles": found.obstacles,
+                "kafka": copies,
+                "exports": found.exports,
+            }
         )
     else:
         _show(found, copies, done=not dry_run)
@@ -145,6 +151,9 @@ def _show(found: "Found", copies: list[dict[str, Any]], *, done: bool) -> None:
             ("topic", "messages", "keys", "until"),
             [(one["topic"], one["messages"], _keys(one["keys"]), one["until"]) for one in copies],
         )
+    if found.exports:
+        output.say("\nExports that its texts were in; destroy them where they are:")
+        output.table(("export", "by", "at"), [(one.id, one.by, one.at) for one in found.exports])
     if done:
         output.note("Files exported before, and what model providers keep, are out of reach.")
 

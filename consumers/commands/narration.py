@@ -131,7 +131,10 @@ def _show_answer(call: Told) -> None:
 
 
 def _show_assessment(assessed: Told | None) -> None:
-    if not assessed or not assessed["failure"]:
+    if not assessed:
+        return
+    if not assessed["failure"]:
+        output.say("    judged    good: it fits the schema, and no check complained")
         return
     output.say(f"    judged    {assessed['failure']}: {assessed['meaning']}")
     if assessed["checks"]:

@@ -5,6 +5,7 @@ was (indexed fields, published messages, fingerprints, salts) is emptied. The ro
 finds that they were erased.
 """
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,6 +23,7 @@ from infra.store.statements import NOW, insert
 from infra.store.words import envelopes
 from pipeline.errors import Conflict, NotFound
 from pipeline.publish import AUDIT_TOPIC
+from pipeline.trail import PAYLOAD_READ
 from schemas.changeset import AuditRecord
 
 _NAMED: Final = 10
@@ -37,6 +39,15 @@ class Copies:
 
 
 @dataclass(frozen=True, slots=True)
+class Exported:
+    """An export that the subject's texts were in, which is out of reach: by whom, and when."""
+
+    id: UUID
+    by: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Found:
     """What is kept of a subject, and what stands against erasing it now; `keys` are its message keys."""
 
@@ -47,6 +58,7 @@ class Found:
     answers: int
     copies: tuple[Copies, ...]
     keys: tuple[bytes, ...]
+    exports: tuple[Exported, ...]
     working: tuple[UUID, ...]
     unpublished: int
     holds: tuple[Hold, ...]
@@ -121,6 +133,7 @@ async def _found(connection: AsyncConnection, subject: bytes) -> Found:
         answers=await number(t.answer_cache, _answers(events)),
         copies=(*await _came(connection, events), *await _went(connection, theirs)),
         keys=await _keys(connection, events),
+        exports=await _exports(connection, events),
         working=tuple((await connection.scalars(working)).all()),
         unpublished=await number(t.outbox, theirs & t.outbox.c.published_at.is_(None)),
         holds=tuple(await holds_on(connection, subject)),
@@ -156,6 +169,19 @@ async def _keys(connection: AsyncConnection, events: Any) -> tuple[bytes, ...]:
     some = (await connection.scalars(events.limit(1_000))).all()
     spoken = await envelopes(connection, some)
     return tuple(sorted({one.key for one in spoken.values()})[:_NAMED])
+
+
+async def _exports(connection: AsyncConnection, events: Any) -> tuple[Exported, ...]:
+    """As far back as the audit trail goes, by time."""
+    record = t.audit_record.c
+    query = select(record.canonical, record.actor_name, record.occurred_at).where(
+        record.kind == PAYLOAD_READ, record.event_id.in_(events)
+    )
+    told: dict[str, Exported] = {}
+    for row in await connection.execute(query.order_by(record.occurred_at)):
+        if export := json.loads(row.canonical).get("export"):
+            told.setdefault(export, Exported(UUID(export), row.actor_name, row.occurred_at))
+    return tuple(told.values())
 
 
 async def _empty(connection: AsyncConnection, events: Any) -> None:

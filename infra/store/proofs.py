@@ -1,6 +1,6 @@
 """A record in, all that proves its place in the log out: for one record, or for many in a row."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -57,6 +57,13 @@ async def prover(connection: AsyncConnection) -> Prover:
     if seal is None:
         raise NotFound("nothing is sealed yet")
     return Prover(connection, Tree([leaf async for leaf in _leaves(connection, seal.size)]), seal)
+
+
+async def places(connection: AsyncConnection, records: Sequence[UUID]) -> dict[UUID, int]:
+    """The place in the log of each of these records that is sealed."""
+    own = t.audit_leaf.c
+    query = select(own.record_id, own.sequence).where(own.record_id.in_(records))
+    return {row.record_id: row.sequence for row in await connection.execute(query)}
 
 
 async def _leaves(connection: AsyncConnection, size: int) -> AsyncIterator[bytes]:

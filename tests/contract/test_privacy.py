@@ -335,6 +335,7 @@ FOUND = erasure.Found(
     messages=0,
     answers=0,
     copies=(),
+    exports=(),
     keys=(),
     working=(),
     unpublished=0,

@@ -138,7 +138,8 @@ def test_a_worker_that_is_asked_to_stop_ends_its_calls(stack: Stack) -> None:
 
 def test_a_claim_on_its_way_when_the_stop_comes_is_given_back(stack: Stack) -> None:
     waiting: LiteralString = "SELECT count(*) FROM pg_locks WHERE relation = 'work'::regclass AND NOT granted"
-    worker = stack.start("worker")
+    # No lease may run out while the table is locked: that is another story.
+    worker = stack.start("worker", PENSTOCK_WORKER__LEASE_SECONDS="30")
     stack.script({"sha256": "*", "latency_ms": 5_000})
     stack.send(ORDERS, [("first", order("claimed-0"))])
     stack.wait_for(lambda: stack.count(HELD) == 1, "a call in flight")

@@ -37,10 +37,10 @@ async def api(rows: Database) -> AsyncIterator[Api]:
         yield started
 
 
-async def doubt(api: Api) -> None:
+async def doubt(api: Api, *, ahead: timedelta = timedelta(seconds=1)) -> None:
     """What a worker does with a large amount."""
     answer = answer_of(Facts(city="Oban", amount=Decimal("250.00")))
-    now = datetime.now(UTC) + timedelta(seconds=1)
+    now = datetime.now(UTC) + ahead
     why = review("large amount")
     for claimed in await api.store.claim("notes", limit=1):
         await api.store.commit([decided(claimed, entry(), why, answer, now=now, scribe=SCRIBE)])

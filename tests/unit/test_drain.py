@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import cast
 from uuid import UUID
 
@@ -56,15 +56,38 @@ class Forgetful:
         raise AssertionError("nothing was decided")
 
 
-async def test_a_call_whose_lease_is_lost_is_cancelled() -> None:
-    store = Forgetful([claimed()])
-    drains = Drains(
+def drains_on(store: Forgetful) -> Drains:
+    return Drains(
         catalogue=Catalogue((entry(),)),
         store=cast(SqlStore, store),
         world=world(Hanging()),
-        settings=WorkerSettings(renew_seconds=0.02),
+        settings=WorkerSettings(renew_seconds=0.02, grace_seconds=0),
         metrics=Metrics(),
     )
+
+
+async def test_an_event_that_its_own_process_claims_again_is_worked_on_once() -> None:
+    first, again = claimed(), replace(claimed(), token=UUID(int=7))
+    store = Forgetful([first])
+    drains = drains_on(store)
+
+    await drains.answer(entry().workflow.name)
+    store.waiting = [again]
+    await drains.answer(entry().workflow.name)
+    async with asyncio.timeout(5):
+        while not store.released:  # noqa: ASYNC110 - the store is what is looked at
+            await asyncio.sleep(0.01)
+
+    assert [release.claimed.token for release in store.released] == [first.token]
+    assert not drains.is_idle
+    await drains.stop()
+    assert [release.claimed.token for release in store.released] == [first.token, again.token]
+    assert drains.is_idle
+
+
+async def test_a_call_whose_lease_is_lost_is_cancelled() -> None:
+    store = Forgetful([claimed()])
+    drains = drains_on(store)
     leases = asyncio.create_task(drains.keep_leases())
 
     await drains.answer(entry().workflow.name)

@@ -43,10 +43,12 @@ class Export:
     folder: Path
     lines: list[str]
     key: PublicKey = KEY
+    above: int = 0
 
     def check(self) -> tuple[int, str]:
         (self.folder / "export.jsonl").write_text("".join(self.lines), "utf-8")
-        (self.folder / "keys.txt").write_text(f"{self.key}\n", "utf-8")
+        keys = f"# as `penstock audit key list` prints them\n\n{self.key} {self.above} 2026-11-21\n"
+        (self.folder / "keys.txt").write_text(keys, "utf-8")
         command = [sys.executable, "-I", str(SCRIPT), "export.jsonl", "keys.txt"]
         ended = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=False)
         return ended.returncode, ended.stdout
@@ -63,10 +65,16 @@ def export(tmp_path: Path) -> Export:
     tree = Tree([leaf(text) for text in texts])
     sealed = seal(None, [leaf(text) for text in texts], sealed_at=NOW, signer=Signer(KEY, SECRET.sign))
     lines = [
-        disclosure.line(text, number, tree.inclusion(number), {SALT: TEXT})
+        disclosure.line(text, number, tree.inclusion(number), [(SALT, TEXT)])
         for number, text in enumerate(texts)
     ]
     return Export(tmp_path, [disclosure.head(sealed.note), *lines])
+
+
+def test_a_key_signs_no_log_that_is_older_than_it(export: Export) -> None:
+    export.above = 7
+
+    assert export.check() == (1, "DIFFERENCE: no key that you trust has signed the checkpoint\n")
 
 
 def test_a_whole_log_that_nobody_touched_has_no_difference(export: Export) -> None:

@@ -1,0 +1,189 @@
+"""An auditor's task, as the README tells it: from a message on the topic to what led to it, and its proof."""
+
+import base64
+import csv
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from infra import verify_export
+from tests.integration.test_cli import Ended, Shell, shell_on
+from tests.integration.test_cli_privacy import ANNA, BERT, TOPIC, WORKFLOW, letter, work
+
+pytestmark = pytest.mark.filterwarnings("ignore:Cyclopts application invoked without tokens")
+
+PRODUCED = "letters.read.v1"
+
+
+@pytest.fixture(scope="module")
+def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+    """Five letters, decided and sealed: two of Anna's, one of Bert's, two of nobody's."""
+    folder = tmp_path_factory.mktemp("explained")
+    (folder / "planted_letters.py").write_text(WORKFLOW)
+    shell = Shell(folder, {**shell_on(folder).variables, "PENSTOCK_WORKFLOWS": "planted_letters"})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(folder)
+        assert shell.penstock("db", "upgrade").code == 0
+        letters = [letter(number, customer) for number, customer in enumerate((ANNA, BERT, ANNA, "", ""))]
+        assert shell.penstock("emit", TOPIC, "-", stdin="\n".join(map(json.dumps, letters))).code == 0
+        work(shell)
+        (folder / "keys").write_text(shell.penstock("audit", "key", "list").out)
+        yield shell
+
+
+def published(shell: Shell, source_id: str) -> dict[str, Any]:
+    """The message that receivers have of an event."""
+    lines = shell.penstock("tail", PRODUCED, "--from-beginning").out.splitlines()
+    (found,) = [told for told in map(json.loads, lines) if told["value"]["id"] == source_id]
+    return dict(found)
+
+
+def checked(shell: Shell, export: str) -> tuple[int, str]:
+    """The standalone script, run by somebody who has the export and the keys."""
+    (shell.folder / "export.jsonl").write_text(export)
+    command = [sys.executable, "-I", verify_export.__file__, "export.jsonl", "keys"]
+    ended = subprocess.run(command, cwd=shell.folder, capture_output=True, text=True, check=False)
+    return ended.returncode, ended.stdout
+
+
+def reads(shell: Shell, event_id: str) -> list[dict[str, Any]]:
+    ended = shell.penstock("audit", "list", "--event", event_id, "--kind", "payload_read", "--json")
+    return list(ended.json["records"])
+
+
+def test_an_auditor_proves_what_led_to_a_message(shell: Shell) -> None:
+    message = published(shell, "letter-3")
+    event_id, leaf = message["value"]["event_id"], message["headers"]["audit_leaf"]
+
+    explained = shell.penstock("audit", "explain", event_id, "--reveal")
+    exported = shell.penstock(
+        "audit", "export", "--event", event_id, "--kind", "decision", "--format", "proofs", "--reveal"
+    )
+    proof = shell.penstock("audit", "verify", "--record", leaf, "--json").json
+
+    for told in (
+        "Somebody writes letter 3.",  # what came in
+        "Say what the letter is about.",  # what was asked
+        "judged    good: it fits the schema, and no check complained",
+        "because   the policy accepted it",
+        f"revision 1 to {PRODUCED}",
+    ):
+        assert told in explained.out, told
+    assert (exported.code, exported.err) == (0, "1 records.\n")
+    assert checked(shell, exported.out)[0] == 0
+    record = json.loads(exported.out.splitlines()[1])
+    assert record["canonical"] == proof["record"]
+    assert proof["leaf"] == leaf
+    texts = [json.loads(one) for one in map(text_of, record["contents"]) if one.startswith("{")]
+    assert {"customer": "", "text": "Somebody writes letter 3."} in texts
+    assert any("choices" in text for text in texts)
+    assert any("messages" in text for text in texts)
+
+
+def text_of(content: dict[str, str]) -> str:
+    return base64.b64decode(content["bytes"]).decode()
+
+
+def test_a_text_that_is_not_the_one_that_was_sealed_is_found(shell: Shell) -> None:
+    event_id = published(shell, "letter-3")["value"]["event_id"]
+    export = shell.penstock("audit", "export", "--event", event_id, "--format", "proofs", "--reveal").out
+    head, line, *rest = export.splitlines(keepends=True)
+    forged = json.loads(line)
+    forged["contents"][0]["bytes"] = "e30="
+
+    code, told = checked(shell, "".join([head, json.dumps(forged) + "\n", *rest]))
+
+    assert (code, "names no such text" in told) == (1, True)
+
+
+def test_texts_are_told_by_their_hashes_until_somebody_reveals_them_on_record(shell: Shell) -> None:
+    event_id = published(shell, "letter-4")["value"]["event_id"]
+
+    plain = shell.penstock("audit", "explain", event_id)
+    assert "letter 4" not in plain.out
+    assert reads(shell, event_id) == []
+    shown = shell.penstock("audit", "explain", event_id, "--reveal", "--json").json
+
+    assert "letter 4" in shown["came_in"]["content"]["text"]
+    (record,) = reads(shell, event_id)
+    assert record["actor"].startswith("os:")
+    assert shell.penstock("audit", "show", record["id"], "--json").json["record"]["contents"]
+
+
+def test_list_count_and_export_find_the_same_records(shell: Shell) -> None:
+    for filters in (
+        (),
+        ("--workflow", "letters"),
+        ("--outcome", "needs_review"),
+        ("--actor", "penstock/"),
+        ("--text", "LETTER-2"),
+        ("--kind", "configuration"),
+        ("--since", "2030-01-01"),
+    ):
+        listed = shell.penstock("audit", "list", "--limit", "1000", "--json", *filters).json
+        lines = shell.penstock("audit", "export", *filters).out.splitlines()
+        table = shell.penstock("audit", "export", "--format", "csv", *filters).out
+
+        ids = [one["id"] for one in listed["records"]]
+        assert sorted(json.loads(line)["id"] for line in lines) == sorted(ids), filters
+        assert [row["id"] for row in csv.DictReader(io.StringIO(table))] == [*reversed(ids)], filters
+        assert (listed["count"], listed["next"]) == (len(ids), None)
+
+
+def test_a_page_goes_on_behind_the_last(shell: Shell) -> None:
+    whole = shell.penstock("audit", "list", "--json").json["records"]
+    first = shell.penstock("audit", "list", "--limit", "2", "--json").json
+    second = shell.penstock("audit", "list", "--limit", "2", "--after", first["next"], "--json").json
+
+    assert [*first["records"], *second["records"]] == whole[:4]
+
+
+def test_a_start_with_other_settings_is_on_record_and_one_with_the_same_is_not(shell: Shell) -> None:
+    def changes() -> list[dict[str, Any]]:
+        found = shell.penstock("audit", "list", "--kind", "configuration", "--json").json["records"]
+        return [shell.penstock("audit", "show", one["id"], "--json").json["record"] for one in found]
+
+    (first,) = changes()
+    assert (first["process"], first["actor"]["kind"]) == ("dev", "service")
+    assert first["changed"]["PENSTOCK_WORKFLOWS"] == {"from": None, "to": "planted_letters"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (("export", "--reveal"), 2, "add --format proofs"),
+        (("list", "--after", "yesterday"), 2, "take what `--json` gives as next"),
+        (("list", "--field", "city"), 2, "write NAME=VALUE"),
+        (("explain", "nobody"), 3, "nobody"),
+        (("show", "00000000-0000-0000-0000-000000000001"), 3, "no audit record"),
+    ],
+)
+def test_what_cannot_be_answered_is_told(
+    shell: Shell, arguments: tuple[str, ...], code: int, told: str
+) -> None:
+    ended: Ended = shell.penstock("audit", *arguments)
+
+    assert (ended.code, told in ended.err) == (code, True), ended.err
+
+
+def test_an_erasure_names_the_exports_and_the_story_says_that_it_was_erased(shell: Shell) -> None:
+    event_id = published(shell, "letter-0")["value"]["event_id"]
+    filters = ("--event", event_id, "--kind", "decision", "--format", "proofs", "--reveal")
+    before = shell.penstock("audit", "export", *filters)
+    assert ANNA in "".join(map(text_of, json.loads(before.out.splitlines()[1])["contents"]))
+
+    erased = shell.penstock("erase", "--subject", ANNA, "--yes", "--json").json
+
+    (export,) = erased["exports"]
+    assert export["by"].startswith("os:")
+    told = shell.penstock("audit", "explain", event_id, "--reveal")
+    assert "its texts are gone, this record stays" in told.out
+    assert ANNA not in told.out
+    after = shell.penstock("audit", "export", *filters)
+    assert "contents" not in json.loads(after.out.splitlines()[1])
+    assert checked(shell, after.out)[0] == checked(shell, before.out)[0] == 0
