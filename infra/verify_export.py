@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Verify an export of Penstock's audit log: python verify_export.py EXPORT.jsonl KEYS.txt
+"""Verify an export of Penstock's audit log: python verify_export.py EXPORT.jsonl KEYS.txt [AUDIT_LEAF]
 
 Needs nothing but Python 3.9 and these two files: not Penstock, no database, no library. Take the keys
-from where whoever made the export could not write. Exit code 0: every record is what was sealed; 1: one
+from where whoever made the export could not write. With the `audit_leaf` of a message, its record must be
+in the export, too. Exit code 0: every record is what was sealed; 1: one
 is not, and each difference is named; 2: the files cannot be read.
 
 The first line of the export is {"checkpoint": "..."}: a C2SP checkpoint, signed (Ed25519). Each other line
@@ -147,7 +148,7 @@ def problem_with(line: str, size: int, root: bytes) -> str | None:
     return None
 
 
-def main(export: Path, keys: Path) -> int:
+def main(export: Path, keys: Path, wanted: str | None = None) -> int:
     """Print each difference and a summary; returns the exit code."""
     with export.open(encoding="utf-8") as file:
         try:
@@ -157,28 +158,33 @@ def main(export: Path, keys: Path) -> int:
             print(f"DIFFERENCE: {error}")
             return 1
         places: set[int] = set()
+        leaves: set[str] = set()
         differences = 0
         for number, line in enumerate(file, 2):
             try:
                 problem, place = problem_with(line, size, root), json.loads(line)["sequence"]
                 problem = problem or (f"repeats place {place}" if place in places else None)
                 places.add(place)
+                leaves.add(hashlib.sha256(b"\0" + json.loads(line)["canonical"].encode()).hexdigest())
             except (ValueError, KeyError, TypeError) as error:
                 problem = f"cannot be read: {error!r}"
             if problem:
                 differences += 1
                 print(f"DIFFERENCE: line {number} {problem}")
+    if wanted and wanted.lower() not in leaves:
+        differences += 1
+        print(f"DIFFERENCE: no record here has the leaf {wanted}")
     what = "the whole log" if len(places) == size else f"{len(places)} of them"
     print(f"a signed checkpoint of {size} records; {what}: {differences} differences")
     return 1 if differences else 0
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
+    if len(sys.argv) not in (3, 4):
         print(__doc__)
         sys.exit(2)
     try:
-        sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2])))
+        sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:]))
     except OSError as error:
         print(error)
         sys.exit(2)

@@ -43,10 +43,10 @@ def published(shell: Shell, source_id: str) -> dict[str, Any]:
     return dict(found)
 
 
-def checked(shell: Shell, export: str) -> tuple[int, str]:
+def checked(shell: Shell, export: str, *leaf: str) -> tuple[int, str]:
     """The standalone script, run by somebody who has the export and the keys."""
     (shell.folder / "export.jsonl").write_text(export)
-    command = [sys.executable, "-I", verify_export.__file__, "export.jsonl", "keys"]
+    command = [sys.executable, "-I", verify_export.__file__, "export.jsonl", "keys", *leaf]
     ended = subprocess.run(command, cwd=shell.folder, capture_output=True, text=True, check=False)
     return ended.returncode, ended.stdout
 
@@ -75,7 +75,7 @@ def test_an_auditor_proves_what_led_to_a_message(shell: Shell) -> None:
     ):
         assert told in explained.out, told
     assert (exported.code, exported.err) == (0, "1 records.\n")
-    assert checked(shell, exported.out)[0] == 0
+    assert checked(shell, exported.out, leaf)[0] == 0
     record = json.loads(exported.out.splitlines()[1])
     assert record["canonical"] == proof["record"]
     assert proof["leaf"] == leaf

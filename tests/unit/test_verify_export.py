@@ -45,11 +45,11 @@ class Export:
     key: PublicKey = KEY
     above: int = 0
 
-    def check(self) -> tuple[int, str]:
+    def check(self, *wanted: str) -> tuple[int, str]:
         (self.folder / "export.jsonl").write_text("".join(self.lines), "utf-8")
         keys = f"# as `penstock audit key list` prints them\n\n{self.key} {self.above} 2026-11-21\n"
         (self.folder / "keys.txt").write_text(keys, "utf-8")
-        command = [sys.executable, "-I", str(SCRIPT), "export.jsonl", "keys.txt"]
+        command = [sys.executable, "-I", str(SCRIPT), "export.jsonl", "keys.txt", *wanted]
         ended = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=False)
         return ended.returncode, ended.stdout
 
@@ -69,6 +69,14 @@ def export(tmp_path: Path) -> Export:
         for number, text in enumerate(texts)
     ]
     return Export(tmp_path, [disclosure.head(sealed.note), *lines])
+
+
+def test_the_record_of_a_message_is_in_the_export_or_that_is_a_difference(export: Export) -> None:
+    own, other = leaf(records(7)[3]).hex(), "0" * 64
+
+    assert export.check(own)[0] == 0
+    code, told = export.check(other)
+    assert (code, f"no record here has the leaf {other}" in told) == (1, True)
 
 
 def test_a_key_signs_no_log_that_is_older_than_it(export: Export) -> None:
