@@ -13,6 +13,7 @@ from consumers.commands.output import Json
 from consumers.filters import Filters
 
 if TYPE_CHECKING:
+    from consumers.exporting import Export, Form
     from infra.store.search import Count, Found
 
 Asked = Annotated[Filters, Parameter(name="*", negative="")]
@@ -158,27 +159,28 @@ def export(
     With `--format proofs` each record comes with its path to one signed checkpoint: whoever has the public
     keys checks it with infra/verify_export.py, which needs no Penstock and no database.
     """
-    from consumers import wiring
-    from consumers.commands.running import deployed, run
-    from consumers.exporting import Export
+    from consumers.commands.running import run
     from pipeline.errors import InvalidSettingsError
 
     if reveal and form != "proofs":
         raise InvalidSettingsError("--reveal discloses texts beside their proofs: add --format proofs")
-    asked = filters.search
-    asked = replace(asked, until=asked.until or wiring.clock())
-
-    async def work() -> Export:
-        async with deployed() as deployment:
-            reader = replace(deployment.scribe, actor=wiring.operator()) if reveal else None
-            made = Export(deployment.store, asked, form, wiring.clock, reader)
-            async for chunk in made.chunks():
-                sys.stdout.write(chunk)
-        return made
-
-    made = run(work())
+    made = run(_export(filters, form, reveal=reveal))
     output.note(f"{made.written} records.")
     if made.unsealed:
         output.note(
             f"{made.unsealed} more have no seal yet (penstock serve seal); ask again in a few seconds."
         )
+
+
+async def _export(filters: Filters, form: "Form", *, reveal: bool) -> "Export":
+    from consumers import wiring
+    from consumers.commands.running import deployed
+    from consumers.exporting import Export
+
+    asked = replace(filters.search, until=filters.until or wiring.clock())
+    async with deployed() as deployment:
+        reader = replace(deployment.scribe, actor=wiring.operator()) if reveal else None
+        made = Export(deployment.store, asked, form, wiring.clock, reader)
+        async for chunk in made.chunks():
+            sys.stdout.write(chunk)
+    return made
