@@ -204,10 +204,10 @@ def _causes(reason: str, attempts: Sequence[Attempt]) -> tuple[str, ...]:
         attempt.failure for attempt in attempts if attempt.failure not in (None, CallCancelled.reason)
     ]
     causes = [reason, *(spent_on if reason == DeadlineExceeded.reason else ())]
-    return tuple(dict.fromkeys(_sentence(cause or "") for cause in causes))
+    return tuple(dict.fromkeys(sentence(cause or "") for cause in causes))
 
 
-def _sentence(reason: str) -> str:
+def sentence(reason: str) -> str:
     """The default message of the error with this reason."""
     waiting: list[type[PipelineError]] = [PipelineError]
     while waiting:

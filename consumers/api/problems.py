@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from pipeline.errors import InvalidEvent, NotFound, StoreUnavailable
+from pipeline.errors import Conflict, InvalidEvent, NotFound, StoreUnavailable
 
 MEDIA_TYPE: Final = "application/problem+json"
 #: Long enough for a database to fail over, short enough not to be forgotten.
@@ -83,7 +83,7 @@ def install(app: FastAPI) -> None:
     """Answer every error as a problem, FastAPI's own and our bugs too."""
 
     async def told(request: Request, error: Exception) -> Response:
-        return answer(_problem_of(error, request.method))
+        return answer(problem_of(error, request.method))
 
     # Exception is apart in Starlette: answered by this too, then raised again, so that it is on record.
     for kind in (
@@ -91,6 +91,7 @@ def install(app: FastAPI) -> None:
         InvalidEvent,
         StoreUnavailable,
         NotFound,
+        Conflict,
         HTTPException,
         ClientDisconnect,
         Exception,
@@ -98,7 +99,8 @@ def install(app: FastAPI) -> None:
         app.add_exception_handler(kind, told)
 
 
-def _problem_of(error: Exception, method: str) -> Problem:
+def problem_of(error: Exception, method: str) -> Problem:
+    """An error as what its requester is told."""
     match error:
         case Problem():
             return error
@@ -106,8 +108,8 @@ def _problem_of(error: Exception, method: str) -> Problem:
             return Problem(400, error.reason, str(error))
         case StoreUnavailable():
             return unavailable(error.reason, "the database cannot be reached")
-        case NotFound():
-            return Problem(404, "not_found", str(error))
+        case NotFound() | Conflict():
+            return _of_state(error)
         case HTTPException():
             return _of_framework(error, method)
         case RequestValidationError():
@@ -115,6 +117,13 @@ def _problem_of(error: Exception, method: str) -> Problem:
         case ClientDisconnect():
             return Problem(400, "disconnected", "the body ended early; send it whole")
     return Problem(500, "error", "a bug of ours, and on record; send it again later")
+
+
+def _of_state(error: NotFound | Conflict) -> Problem:
+    """What is asked for is not there, or no longer as it was."""
+    if isinstance(error, NotFound):
+        return Problem(404, "not_found", str(error))
+    return Problem(409, "conflict", str(error))
 
 
 def _of_framework(error: HTTPException, method: str) -> Problem:
