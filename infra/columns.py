@@ -72,3 +72,22 @@ def _utc_day_postgresql(element: Any, compiler: SQLCompiler, **options: Any) -> 
 @compiles(utc_day, "sqlite")
 def _utc_day_sqlite(element: Any, compiler: SQLCompiler, **options: Any) -> str:
     return f"substr({compiler.process(element.clauses, **options)}, 1, 10)"
+
+
+class utc_minute(FunctionElement[str]):  # noqa: N801 - read as an SQL function
+    """The UTC minute of a time, such as 2024-05-17T12:30: a beginning of it is a longer slot."""
+
+    type = Text()
+    inherit_cache = True
+    name = "utc_minute"
+
+
+@compiles(utc_minute, "postgresql")
+def _utc_minute_postgresql(element: Any, compiler: SQLCompiler, **options: Any) -> str:
+    moment = compiler.process(element.clauses, **options)
+    return f"to_char({moment} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI')"
+
+
+@compiles(utc_minute, "sqlite")
+def _utc_minute_sqlite(element: Any, compiler: SQLCompiler, **options: Any) -> str:
+    return f"substr({compiler.process(element.clauses, **options)}, 1, 16)"

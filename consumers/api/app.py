@@ -12,6 +12,7 @@ from consumers.api.callers import Callers
 from consumers.api.context import ApiContext
 from consumers.api.door import Door
 from consumers.api.senders import senders
+from consumers.web import pages
 
 _HEADERS: Final = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 
@@ -36,6 +37,7 @@ def create_app(context: ApiContext) -> FastAPI:
     app.include_router(events.router(context, callers), dependencies=described)
     app.include_router(reviews.router(context, callers), dependencies=described)
     app.include_router(audit.router(context, callers), dependencies=described)
+    app.include_router(pages.router(context, door, callers))
     return app
 
 
@@ -48,7 +50,9 @@ class _Headers:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(_HEADERS)
+                headers = MutableHeaders(scope=message)
+                for name, value in _HEADERS.items():
+                    headers.setdefault(name, value)
             await send(message)
 
         await self.app(scope, receive, send_with_headers)

@@ -88,7 +88,7 @@ def install(app: FastAPI) -> None:
     """Answer every error as a problem, FastAPI's own and our bugs too."""
 
     async def told(request: Request, error: Exception) -> Response:
-        return answer(_problem_of(error, request.method))
+        return answer(problem_of(error, request.method))
 
     # Exception is apart in Starlette: answered by this too, then raised again, so that it is on record.
     for kind in (
@@ -104,7 +104,8 @@ def install(app: FastAPI) -> None:
         app.add_exception_handler(kind, told)
 
 
-def _problem_of(error: Exception, method: str) -> Problem:
+def problem_of(error: Exception, method: str) -> Problem:
+    """An error as what its requester is told."""
     match error:
         case Problem():
             return error

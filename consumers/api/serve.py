@@ -4,10 +4,11 @@ import asyncio
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Final
 
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pipeline.errors import InvalidSettingsError
 
@@ -29,7 +30,7 @@ async def serve(
     """
     listening = _listen(host, port)
     config = uvicorn.Config(
-        app,
+        _Stoppable(app, stop),
         http="h11",
         ws="none",
         lifespan="off",
@@ -54,6 +55,18 @@ async def serve(
         stopping.cancel()
         server.should_exit = True
         await serving
+
+
+@dataclass(frozen=True, slots=True)
+class _Stoppable:
+    """Tells each request of the stop: an answer that never ends must end with it."""
+
+    app: ASGIApp
+    stop: asyncio.Event
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope.setdefault("state", {})["stop"] = self.stop
+        await self.app(scope, receive, send)
 
 
 class _Server(uvicorn.Server):

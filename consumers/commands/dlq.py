@@ -71,17 +71,20 @@ def show(reference: str, /, *, as_json: Json = False) -> None:
         output.note(f"This event is {told['state']}, no dead letter.")
 
 
-@app.command
-def replay(reference: str, /, *, as_json: Json = False) -> None:
+@app.command(name="replay")
+def replay_letter(reference: str, /, *, as_json: Json = False) -> None:
     """Put a dead event back to work, under today's version of its workflow; it waits behind live events.
 
     On record in the audit trail. Exit code 4 when the event is not dead, or somebody else was faster.
     """
+    from consumers import wiring
     from consumers.commands.running import deployed, run
+    from consumers.replay import replay
 
     async def work() -> "Result":
         async with deployed() as deployment:
-            return await _replayed(deployment, await _found(deployment, reference))
+            event_id = await _found(deployment, reference)
+            return await replay(deployment.store, deployment.catalogue, event_id, actor=wiring.operator())
 
     result = run(work())
     if as_json:
@@ -96,27 +99,3 @@ async def _found(deployment: "Deployment", reference: str) -> "UUID":
     from consumers.commands.events import find
 
     return await find(deployment, reference)
-
-
-async def _replayed(deployment: "Deployment", event_id: "UUID") -> "Result":
-    from consumers import wiring
-    from infra.store import history
-    from pipeline.errors import Conflict
-    from pipeline.ports import Written
-    from pipeline.resolve import reopen
-
-    event, newest = await history.newest(deployment.database, event_id)
-    if newest is None:
-        raise Conflict(f"event {event_id} is in flight, not dead; only dead letters are replayed")
-    changeset = reopen(
-        event,
-        newest,
-        version=deployment.catalogue.named(event.workflow).version,
-        actor=wiring.operator(),
-        release=wiring.release(),
-        now=wiring.clock(),
-    )
-    (written,) = await deployment.store.commit([changeset])
-    if written is Written.FENCED:
-        raise Conflict(f"somebody else has just put event {event_id} back to work; see penstock event show")
-    return changeset.result

@@ -152,25 +152,14 @@ def resume(name: str, /, *, as_json: Json = False) -> None:
 
 
 def _set_paused(name: str, *, paused: bool, as_json: bool) -> None:
-    from dataclasses import replace
-
     from consumers import wiring
     from consumers.commands.running import deployed, run
-    from infra.store import administration
-    from pipeline.trail import noted
+    from consumers.lanes import set_paused
 
     async def work() -> bool:
         async with deployed() as deployment:
-            entry = deployment.catalogue.named(name)
-            record = noted(
-                "workflow_paused" if paused else "workflow_resumed",
-                {},
-                scribe=replace(deployment.scribe, actor=wiring.operator()),
-                now=wiring.clock(),
-                workflow=name,
-                version=entry.version,
-            )
-            return await administration.set_paused(deployment.database, name, record, paused=paused)
+            actor = wiring.operator()
+            return await set_paused(deployment.store, deployment.catalogue, name, paused=paused, actor=actor)
 
     changed = run(work())
     state = "paused" if paused else "running"

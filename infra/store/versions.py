@@ -150,3 +150,13 @@ def _next_topic(topic: str) -> str:
     """`receipts.extracted.v1` as its next version."""
     match = _TOPIC_VERSION.fullmatch(topic)
     return f"{match[1]}{int(match[2]) + 1}" if match else f"{topic}.v2"
+
+
+async def of_workflow(database: Database, workflow: str) -> list[Registered]:
+    """The versions of a workflow that ran on this database, the newest first."""
+    v = t.workflow_version.c
+    query = (
+        select(t.workflow_version).where(v.workflow == workflow).order_by(v.first_seen_at.desc(), v.version)
+    )
+    async with database.read() as connection:
+        return await _registered(connection, query)

@@ -1,0 +1,1 @@
+"""The web pages: templates and static files here, one module for each page."""

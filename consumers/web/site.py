@@ -1,0 +1,146 @@
+"""A template and values in, a page out: what all pages have in common, and the one way to make one."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from fastapi import Request
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from consumers.api.callers import Caller, Callers
+from consumers.api.context import ApiContext
+from consumers.api.door import Door
+from consumers.api.problems import Problem
+from consumers.commands.output import money
+from consumers.web.assets import Assets, load
+from infra.store.overview import CAPPED
+
+#: Nothing runs, nothing is loaded and nothing is sent anywhere but what this server itself serves.
+CONTENT_SECURITY_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+#: The pages of the navigation that exist: path, name, icon.
+PAGES: Final = (
+    ("/", "Overview", "gauge"),
+    ("/failures", "Failures", "dead"),
+    ("/workflows", "Workflows", "flow"),
+    ("/spend", "Spend", "coin"),
+)
+#: What a page may say after something was done; the code is in its address.
+SAID: Final = {
+    "paused": "Paused. New events are accepted and wait; nothing of this workflow is worked on.",
+    "resumed": "Running again.",
+    "unchanged": "It was so already; nothing was changed.",
+    "replayed": "Back to work, under today's version. It waits behind live events.",
+    "sent": "The event is stored. This page follows it until it has an outcome.",
+    "duplicate": "The same event was stored before: this is it.",
+}
+_THEMES: Final = ("light", "dark")
+_OPERATORS: Final = frozenset({"operator", "admin"})
+_MAX_FIELDS: Final = 20
+#: Stands where there is no number.
+_NONE: Final = "\N{EN DASH}"
+
+
+@dataclass(frozen=True)
+class Site:
+    """What pages are made of."""
+
+    context: ApiContext
+    callers: Callers
+    door: Door
+    assets: Assets = field(default_factory=load)
+    templates: Environment = field(
+        default_factory=lambda: Environment(
+            loader=PackageLoader("consumers.web"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+    )
+
+    def __post_init__(self) -> None:
+        self.templates.globals.update(asset=self.assets.url, pages=PAGES, CAPPED=CAPPED)
+        self.templates.filters.update(
+            money=_money, count=_count, capped=_capped, share=_share, when=_when, words=_words, ms=_ms
+        )
+
+    async def reader(self, request: Request) -> Caller:
+        """Who looks at a page; raises Problem 401 or 403."""
+        caller = await self.callers.identify(request)
+        if not caller.may_read:
+            raise Problem(403, "forbidden", f"the role {caller.role!r} may send events, not read pages")
+        return caller
+
+    async def operator(self, request: Request) -> Caller:
+        """Who changes something; raises Problem 401 or 403."""
+        caller = await self.reader(request)
+        if caller.role not in _OPERATORS:
+            raise Problem(403, "forbidden", f"the role {caller.role!r} may look; an operator may do this")
+        return caller
+
+    def render(self, template: str, request: Request, caller: Caller, **values: Any) -> str:
+        """A template as text, with what every page needs."""
+        theme = request.cookies.get("theme", "")
+        return self.templates.get_template(template).render(
+            caller=caller,
+            csrf=getattr(caller, "csrf", None),
+            may_operate=caller.role in _OPERATORS,
+            path=request.url.path,
+            base=str(request.base_url).rstrip("/"),
+            theme=theme if theme in _THEMES else "",
+            said=SAID.get(request.query_params.get("said", "")),
+            **values,
+        )
+
+    def page(
+        self, template: str, request: Request, caller: Caller, *, status: int = 200, **values: Any
+    ) -> HTMLResponse:
+        """A whole page."""
+        text = self.render(template, request, caller, **values)
+        return HTMLResponse(text, status, {"Content-Security-Policy": CONTENT_SECURITY_POLICY})
+
+    async def form(self, request: Request) -> dict[str, str]:
+        """The fields of a form that was posted; raises Problem 411 or 413."""
+        claimed = request.headers.get("content-length", "")
+        if not claimed.isdigit():
+            raise Problem(411, "length_required", "send the form with a Content-Length")
+        # Percent signs make three bytes of one.
+        if int(claimed) > 3 * self.context.settings.api.max_body_bytes:
+            raise Problem(413, "too_large", "the form is too large (PENSTOCK_API__MAX_BODY_BYTES)")
+        fields = await request.form(max_fields=_MAX_FIELDS, max_files=0)
+        return {name: value for name, value in fields.items() if isinstance(value, str)}
+
+
+def _money(micros: int | None) -> str:
+    return money(micros) or _NONE
+
+
+def _count(number: int | None) -> str:
+    return _NONE if number is None else f"{number:,}"
+
+
+def _capped(number: int) -> str:
+    return f"{CAPPED:,}+" if number > CAPPED else f"{number:,}"
+
+
+def _share(share: float | None) -> str:
+    return _NONE if share is None else f"{share:.0%}"
+
+
+def _ms(latency_ms: int | None) -> str:
+    if latency_ms is None:
+        return _NONE
+    return f"{latency_ms} ms" if latency_ms < 1_000 else f"{latency_ms / 1_000:.1f} s"
+
+
+def _when(moment: datetime) -> str:
+    """What a browser without script shows."""
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")

@@ -1,0 +1,145 @@
+"""`/workflows`: which there are, what each is made of and how it changed; pause, resume, a test event."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+from uuid import uuid4
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+from consumers.api.callers import Caller
+from consumers.api.door import Arrival, Receipt
+from consumers.api.problems import Problem, problem_of
+from consumers.lanes import set_paused
+from consumers.web import fields
+from consumers.web.site import Site
+from infra.store import administration, overview, versions
+from infra.store.versions import Registered
+from pipeline.catalogue import Entry
+from pipeline.errors import InvalidEvent, NotFound
+from pipeline.receive import parse, plain
+from pipeline.versions import Difference, difference
+from schemas.changeset import Actor
+
+
+def add(routes: APIRouter, site: Site) -> None:
+    """The list, one workflow, and what can be done to it."""
+    _add_pages(routes, site)
+    context = site.context
+
+    @routes.post("/workflows/{name}/pause")
+    async def pause(name: str, request: Request) -> RedirectResponse:
+        return await _switch(site, name, request, paused=True)
+
+    @routes.post("/workflows/{name}/resume")
+    async def resume(name: str, request: Request) -> RedirectResponse:
+        return await _switch(site, name, request, paused=False)
+
+    @routes.post("/workflows/{name}/test")
+    async def send_test_event(name: str, request: Request) -> Response:
+        caller = await site.reader(request)
+        entry, form = context.catalogue.named(name), await site.form(request)
+        text = form.get("data", "")
+        try:
+            receipt = await _send(site, caller, entry, text)
+        except (Problem, InvalidEvent) as error:
+            refused = problem_of(error, request.method)
+            return await _page(site, request, caller, entry, text=text, refused=refused)
+        said = "duplicate" if receipt.status == "duplicate" else "sent"
+        return RedirectResponse(f"/events/{receipt.event_id}/story?said={said}", 303)
+
+
+def _add_pages(routes: APIRouter, site: Site) -> None:
+    context = site.context
+
+    @routes.get("/workflows")
+    async def show_workflows(request: Request) -> HTMLResponse:
+        caller = await site.reader(request)
+        names = tuple(context.catalogue.by_name)
+        seen = await overview.overview(context.store.database, names, "day")
+        return site.page(
+            "workflows.html",
+            request,
+            caller,
+            entries=context.catalogue.entries,
+            flows={flow.workflow: flow for flow in seen.flows},
+            paused=await administration.paused_lanes(context.store.database),
+        )
+
+    @routes.get("/workflows/{name}")
+    async def show_workflow(name: str, request: Request, old: str = "", new: str = "") -> HTMLResponse:
+        caller = await site.reader(request)
+        entry = context.catalogue.named(name)
+        return await _page(site, request, caller, entry, sides=(old, new) if old and new else None)
+
+
+async def _page(
+    site: Site,
+    request: Request,
+    caller: Caller,
+    entry: Entry,
+    *,
+    sides: tuple[str, str] | None = None,
+    text: str | None = None,
+    refused: Problem | None = None,
+) -> HTMLResponse:
+    database, workflow = site.context.store.database, entry.workflow
+    known = await versions.of_workflow(database, workflow.name)
+    event, extraction = workflow.event.model_json_schema(), workflow.extraction.model_json_schema()
+    return site.page(
+        "workflow.html",
+        request,
+        caller,
+        status=refused.status if refused else 200,
+        entry=entry,
+        workflow=workflow,
+        known=known,
+        sides=sides,
+        changed=_difference(known, sides) if sides else None,
+        paused_by=(await administration.paused_lanes(database)).get(workflow.name),
+        schemas=[
+            (title, fields.rows(schema), json.dumps(schema, indent=2, ensure_ascii=False))
+            for title, schema in (("Event", event), ("Extraction", extraction))
+        ],
+        text=fields.example(entry) if text is None else text,
+        refused=refused,
+        may_send=caller.may_send,
+    )
+
+
+def _difference(known: Sequence[Registered], sides: tuple[str, str]) -> Difference:
+    contents = {row.version: row.content for row in known}
+    try:
+        old, new = (contents[side] for side in sides)
+        return difference(old, new)
+    except KeyError as error:
+        raise NotFound("no such version of this workflow ran on this database") from error
+    except ValueError as error:
+        raise NotFound(
+            "this release cannot read one of these versions; no difference can be shown"
+        ) from error
+
+
+async def _switch(site: Site, name: str, request: Request, *, paused: bool) -> RedirectResponse:
+    caller = await site.operator(request)
+    await site.form(request)
+    context = site.context
+    actor = Actor("person", caller.name)
+    changed = await set_paused(context.store, context.catalogue, name, paused=paused, actor=actor)
+    if not paused:
+        context.ring(name)
+    said = ("paused" if paused else "resumed") if changed else "unchanged"
+    return RedirectResponse(f"/workflows/{name}?said={said}", 303)
+
+
+async def _send(site: Site, caller: Caller, entry: Entry, text: str) -> Receipt:
+    """Through the door that POST /topics goes through; raises what that raises."""
+    if not caller.may_send:
+        raise Problem(403, "forbidden", f"the role {caller.role!r} may not send; sender and operator may")
+    body = text.encode("utf-8", "replace")
+    if len(body) > site.context.settings.api.max_body_bytes:
+        raise Problem(413, "too_large", "the event is too large (PENSTOCK_API__MAX_BODY_BYTES)")
+    own: Any = plain(parse(body), source=caller.source, id=str(uuid4()), type=entry.workflow.consumes)
+    answer = await site.door.admit(Arrival(entry, own, body, named_by_us=True))
+    return Receipt.model_validate_json(bytes(answer.body))
