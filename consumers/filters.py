@@ -1,6 +1,7 @@
 """What somebody asks of the audit trail, on the command line or over HTTP: words in, a `Search` out."""
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Annotated
 from uuid import UUID
 
@@ -40,6 +41,12 @@ class Filters(BaseModel):
     model: _Words | None = Field(None, description="Decided on an answer of this model, by its own name.")
     actor: _Words | None = Field(None, description="By whom: the beginning of a name, such as os:ada.")
     reason: _Words | None = Field(None, description="A reason's code, or a part of it in words.")
+    cost: Annotated[Decimal, Field(ge=0, max_digits=12)] | None = Field(
+        None, description="Cost at least so much."
+    )
+    took: Annotated[float, Field(ge=0, le=1e6)] | None = Field(
+        None, description="Its calls took so many seconds."
+    )
     field: tuple[Annotated[_Words, AfterValidator(_pair)], ...] = Field(
         (), max_length=10, description="NAME=VALUE of an indexed field of the result; may be given again."
     )
@@ -61,6 +68,8 @@ class Filters(BaseModel):
             model=self.model,
             actor=self.actor,
             reason=self.reason,
+            cost_micros=None if self.cost is None else int(self.cost * 1_000_000),
+            took_ms=None if self.took is None else int(self.took * 1_000),
             fields=pairs,
             text=self.text,
         )

@@ -10,7 +10,7 @@ from infra.store.search import Found
 
 COLUMNS: Final = (
     "id", "kind", "occurred_at", "actor", "event_id", "revision", "workflow", "version", "outcome", "code",
-    "model", "leaf",
+    "model", "cost_micros", "took_ms", "leaf",
 )  # fmt: skip
 #: A spreadsheet takes a cell that begins so for a formula.
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final, Protocol
 
-from pipeline.lookup import words
+from pipeline.lookup import took_ms, words
 
 
 class StoredRecord(Protocol):
@@ -25,6 +25,8 @@ class StoredRecord(Protocol):
     outcome: Any
     code: Any
     model: Any
+    cost_micros: Any
+    took_ms: Any
     words: Any
 
 
@@ -41,6 +43,8 @@ _COPIED: Final = (
     "outcome",
     "code",
     "model",
+    "cost_micros",
+    "took_ms",
     "words",
 )
 
@@ -75,6 +79,8 @@ def _stored(row: StoredRecord) -> tuple[Any, ...]:
         row.outcome,
         row.code,
         row.model,
+        row.cost_micros,
+        row.took_ms,
         row.words,
     )
 
@@ -94,5 +100,7 @@ def _copies(told: Mapping[str, Any]) -> tuple[Any, ...]:
         told.get("outcome"),
         told.get("code"),
         told.get("model"),
+        told.get("cost_micros"),
+        took_ms(told),
         words(told),
     )

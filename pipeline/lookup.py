@@ -33,6 +33,12 @@ def words(told: Mapping[str, Any]) -> str:
     return "\n".join([*_lines(lines), *(REASON + line for line in _lines(reasons))])
 
 
+def took_ms(told: Mapping[str, Any]) -> int | None:
+    """How long the calls of a decision took together; None where none was made."""
+    attempts = told.get("attempts")
+    return sum(one["latency_ms"] for one in attempts) if attempts else None
+
+
 def _lines(values: Sequence[Any]) -> list[str]:
     return [folded(value) for value in values if isinstance(value, str) and value]
 

@@ -8,7 +8,7 @@ from uuid import UUID, uuid5
 
 from pipeline import audit, publish
 from pipeline.assess import Assessment
-from pipeline.lookup import words
+from pipeline.lookup import took_ms, words
 from pipeline.patch import Operation, patch
 from pipeline.receive import canonical
 from schemas.changeset import Actor, AuditRecord, Result, Scribe
@@ -188,6 +188,8 @@ def _record(
         outcome=told.get("outcome"),
         code=told.get("code"),
         model=told.get("model"),
+        cost_micros=told.get("cost_micros"),
+        took_ms=took_ms(told),
         words=words(told),
     )
 

@@ -32,8 +32,9 @@ class Scribe:
 class AuditRecord:
     """RFC 8785 bytes and their leaf hash; the other fields are copies, for looking things up.
 
-    `code` is the stable reason of a decision, `model` the one whose answer it rests on, `words` what
-    `pipeline.lookup` makes of the record. Commit time is not in it: when the record was sealed says that.
+    `code` is the stable reason of a decision, `model` the one whose answer it rests on, `took_ms` the time of
+    its calls together, `words` what `pipeline.lookup` makes of the record. Commit time is not in it: when the
+    record was sealed says that.
     """
 
     id: UUID
@@ -49,6 +50,8 @@ class AuditRecord:
     outcome: str | None = None
     code: str | None = None
     model: str | None = None
+    cost_micros: int | None = None
+    took_ms: int | None = None
     words: str = ""
 
 

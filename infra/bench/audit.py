@@ -97,7 +97,14 @@ def sample() -> Rows:
         data={"company": "Corner Books", "total": "8.99"},
     )
     body = {
-        "attempts": [{"request_sha256": "0" * 64, "response_sha256": "0" * 64, "endpoint": "fast-1@here"}]
+        "attempts": [
+            {
+                "request_sha256": "0" * 64,
+                "response_sha256": "0" * 64,
+                "endpoint": "fast-1@here",
+                "latency_ms": 40,
+            }
+        ]
     }
     record = trail.about(
         result,

@@ -30,9 +30,10 @@ record = t.audit_record.c
 class Search:
     """What all of it must hold of a record; None and () ask for nothing.
 
-    `since` is the first moment, `until` the first after the last. `version` and `actor` are beginnings of
-    theirs. `reason` is a code, or a part of a reason in words. `fields` are values of indexed fields, by
-    name. `text` is a part of an id, a name, a reason or the value of an indexed field; case does not count.
+    `cost_micros` and `took_ms` are the least that is wanted. `since` is the first moment, `until` the first
+    after the last. `version` and `actor` are beginnings of theirs. `reason` is a code, or a part of a reason
+    in words. `fields` are values of indexed fields, by name. `text` is a part of an id, a name, a reason or
+    the value of an indexed field; case does not count.
     """
 
     since: datetime | None = None
@@ -45,6 +46,8 @@ class Search:
     model: str | None = None
     actor: str | None = None
     reason: str | None = None
+    cost_micros: int | None = None
+    took_ms: int | None = None
     fields: tuple[tuple[str, str], ...] = ()
     text: str | None = None
 
@@ -84,6 +87,8 @@ class Found:
     outcome: str | None
     code: str | None
     model: str | None
+    cost_micros: int | None
+    took_ms: int | None
     leaf: bytes
     canonical: bytes
 
@@ -214,5 +219,7 @@ _MATCHES: Final[Mapping[str, Callable[[Any], ColumnElement[bool]]]] = {
     "model": lambda model: record.model == model,
     "actor": lambda prefix: _begins(record.actor_name, prefix),
     "reason": _reason,
+    "cost_micros": lambda micros: record.cost_micros >= micros,
+    "took_ms": lambda milliseconds: record.took_ms >= milliseconds,
     "text": _text,
 }

@@ -42,6 +42,9 @@ class AuditRow(SQLModel, table=True):
         Index("audit_event", "event_id"),
         Index("audit_kind", "kind", "occurred_at"),
         Index("audit_time", "occurred_at", "id"),
+        Index("audit_outcome", "outcome", "occurred_at"),
+        Index("audit_cost", "cost_micros"),
+        Index("audit_took", "took_ms"),
     )
 
     id: UUID = Field(primary_key=True, sa_type=Uuid)
@@ -58,6 +61,8 @@ class AuditRow(SQLModel, table=True):
     outcome: str | None = None
     code: str | None = None
     model: str | None = None
+    cost_micros: int | None = Field(None, sa_type=BigInteger)
+    took_ms: int | None = Field(None, sa_type=BigInteger)
     words: str = Field(sa_type=Text)
 
 

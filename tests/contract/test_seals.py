@@ -36,7 +36,7 @@ from tests.contract.scenes import amount_of, claimed, refuse, rows, succeeded
 
 SIGNER = read_key(new_key("tests.example/log"))
 #: Columns of `audit_record` that came after migration 0004.
-NEWER = ("code", "model", "words")
+NEWER = ("code", "model", "cost_micros", "took_ms", "words")
 
 
 def record(number: int) -> AuditRecord:

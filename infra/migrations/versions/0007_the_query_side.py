@@ -18,7 +18,9 @@ branch_labels = None
 depends_on = None
 
 JSON = sa.JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
-RECORD = sa.table("audit_record", *map(sa.column, ("id", "canonical", "code", "model", "words")))
+RECORD = sa.table(
+    "audit_record", *map(sa.column, ("id", "canonical", "code", "model", "cost_micros", "took_ms", "words"))
+)
 NAMING = ("id", "event_id", "source", "source_id", "workflow", "code", "model", "name", "process")
 BATCH = 1_000
 
@@ -27,12 +29,17 @@ def upgrade() -> None:
     # Not in batches: SQLite adds such columns to the table as it is, triggers and all.
     op.add_column("audit_record", sa.Column("code", sa.String(), nullable=True))
     op.add_column("audit_record", sa.Column("model", sa.String(), nullable=True))
+    op.add_column("audit_record", sa.Column("cost_micros", sa.BigInteger(), nullable=True))
+    op.add_column("audit_record", sa.Column("took_ms", sa.BigInteger(), nullable=True))
     op.add_column("audit_record", sa.Column("words", sa.Text(), nullable=False, server_default=""))
     with unguarded():
         fill()
     if op.get_bind().dialect.name == "postgresql":  # the default was for the rows that exist
         op.alter_column("audit_record", "words", server_default=None)
     op.create_index("audit_time", "audit_record", ["occurred_at", "id"])
+    op.create_index("audit_outcome", "audit_record", ["outcome", "occurred_at"])
+    op.create_index("audit_cost", "audit_record", ["cost_micros"])
+    op.create_index("audit_took", "audit_record", ["took_ms"])
     op.create_table(
         "result_index",
         sa.Column("event_id", sa.Uuid(), nullable=False),
@@ -87,7 +94,14 @@ def copies(canonical: bytes) -> dict[str, Any]:
     lines = [*map(told.get, NAMING), told["actor"]["name"], *told.get("flags", ())]
     reasons = [told.get("reason"), *told.get("reasons", ())]
     words = [*folded(lines), *(f"reason: {line}" for line in folded(reasons))]
-    return {"code": told.get("code"), "model": told.get("model"), "words": "\n".join(words)}
+    attempts = told.get("attempts")
+    return {
+        "code": told.get("code"),
+        "model": told.get("model"),
+        "cost_micros": told.get("cost_micros"),
+        "took_ms": sum(one["latency_ms"] for one in attempts) if attempts else None,
+        "words": "\n".join(words),
+    }
 
 
 def folded(values: list[Any]) -> list[str]:
