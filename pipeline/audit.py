@@ -11,7 +11,8 @@ import rfc8785
 #: Numbers that RFC 8785 writes otherwise than the standard library, or refuses: all but short integers.
 #: One pattern for each sign before them, because a search jumps to a sign, but not to a class of signs.
 _ODD_NUMBERS: Final = tuple(
-    re.compile(sign + r"(?:NaN|-?Infinity|-?\d+(?:\d{15}|[.e][\de+-]*))[,}\]]") for sign in (":", ",", r"\[")
+    re.compile(sign + r"(?=[-\dNI])(?:NaN|-?Infinity|-?\d+(?:\d{15}|[.e][\de+-]*))[,}\]]")
+    for sign in (":", ",", r"\[")
 )
 
 
