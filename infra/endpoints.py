@@ -73,6 +73,7 @@ class Endpoints:
     _busy: dict[str, int] = field(default_factory=dict)
     _breakers: dict[str, Breaker] = field(default_factory=dict)
     _names: dict[str, tuple[str, ...]] = field(init=False)
+    _closed: dict[str, Breaker] = field(init=False)
     _pace: Pace = field(init=False)
     settings: dict[str, EndpointSettings] = field(init=False)
 
@@ -83,6 +84,7 @@ class Endpoints:
         }
         self.settings = {name: endpoint for named in behind.values() for name, endpoint in named.items()}
         self._names = {alias: tuple(named) for alias, named in behind.items()}
+        self._closed = {name: Breaker(name) for name in self.settings}
         limits = {name: one.limits for name, one in self.settings.items() if one.limits}
         self._pace = Pace(limits, self.rows, self.clock)
 
@@ -183,4 +185,4 @@ class Endpoints:
         return not is_open and not self._pace.is_full(name)
 
     def _breaker(self, name: str) -> Breaker:
-        return self._breakers.get(name) or Breaker(name)
+        return self._breakers.get(name) or self._closed[name]

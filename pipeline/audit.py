@@ -9,7 +9,11 @@ from typing import Any, Final
 import rfc8785
 
 #: Numbers that RFC 8785 writes otherwise than the standard library, or refuses: all but short integers.
-_ODD_NUMBER: Final = re.compile(r"[:,\[](?:NaN|-?Infinity|-?\d+(?:\d{15}|[.e][\de+-]*))[,}\]]")
+#: One pattern for each sign before them, because a search jumps to a sign, but not to a class of signs.
+_ODD_NUMBERS: Final = tuple(
+    re.compile(sign + r"(?=[-\dNI])(?:NaN|-?Infinity|-?\d+(?:\d{15}|[.e][\de+-]*))[,}\]]")
+    for sign in (":", ",", r"\[")
+)
 
 
 def canonical(record: Mapping[str, Any]) -> bytes:
@@ -19,7 +23,7 @@ def canonical(record: Mapping[str, Any]) -> bytes:
     fast; the order of other keys and what has to be refused are left to the reference library.
     """
     plain = json.dumps(dict(record), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    if not plain.isascii() or _ODD_NUMBER.search(plain):
+    if not plain.isascii() or any(odd.search(plain) for odd in _ODD_NUMBERS):
         return rfc8785.dumps(dict(record))
     return plain.encode()
 

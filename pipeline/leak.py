@@ -12,7 +12,7 @@ import hashlib
 import hmac
 import re
 import unicodedata
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
@@ -78,8 +78,7 @@ def leaks(value: Any, *, canary: str, secrets: Collection[str] = ()) -> tuple[st
     raw = "\n".join(texts)
     found = {name for name, shape in _SHAPES if shape.search(raw)}
     views = b" ".join(_views("".join(texts)))
-    word = _plain(canary)
-    if any(piece in views for piece in (*_pieces(word), *_pieces(word[::-1]))):
+    if any(piece in views for piece in _pieces(canary)):
         found.add("canary")
     wanted = [plain for plain in map(_plain, secrets) if len(plain) >= MIN_SECRET_LENGTH]
     if any(secret in views or secret[::-1] in views for secret in wanted):
@@ -108,8 +107,12 @@ def _strings(value: Any) -> Iterator[str]:
                 yield str(other)
 
 
-def _pieces(word: bytes) -> Iterator[bytes]:
-    return (word[start : start + _PIECE] for start in range(0, len(word) - _PIECE + 1, _STEP))
+@lru_cache(maxsize=64)
+def _pieces(canary: str) -> tuple[bytes, ...]:
+    """Those of the word and of the word from back to front."""
+    word = _plain(canary)
+    starts = range(0, len(word) - _PIECE + 1, _STEP)
+    return tuple(way[start : start + _PIECE] for way in (word, word[::-1]) for start in starts)
 
 
 def _views(joined: str) -> Iterator[bytes]:
@@ -119,10 +122,17 @@ def _views(joined: str) -> Iterator[bytes]:
     yield plain.translate(_ROT13)
     packed = "".join(joined.split()).replace("-", "+").replace("_", "/").encode("ascii", "replace")
     hexed = _plain(_HEX_MARKS.sub("", joined)) if _HEX_MARKS.search(joined) else plain
-    for forwards in (packed, packed[::-1]):
-        yield from (_letters(inner) for inner in _from_base64(forwards))
-    for forwards in (hexed, hexed[::-1]):
-        yield from (_letters(inner) for inner in _from_hex(forwards))
+    for runs in _both_ways(_BASE64.findall(packed)):
+        yield _letters(_from_base64(runs))
+    for runs in _both_ways(_HEX.findall(hexed)):
+        yield from (_letters(inner) for inner in _from_hex(runs))
+
+
+def _both_ways(runs: list[bytes]) -> Iterator[list[bytes]]:
+    """The runs, and those of the text from back to front; nothing where there are none."""
+    if runs:
+        yield runs
+        yield [run[::-1] for run in reversed(runs)]
 
 
 def _plain(text: str) -> bytes:
@@ -135,18 +145,17 @@ def _letters(content: bytes) -> bytes:
     return content.translate(_LOWER, _OTHER)
 
 
-def _from_base64(packed: bytes) -> Iterator[bytes]:
+def _from_base64(runs: Sequence[bytes]) -> bytes:
     """Wherever in a run it begins: at each offset that four signs leave; to its last byte, padded or not.
 
-    Each run is filled up to a multiple of four with A, which stands for zeros, so that all of them are
-    decoded at once.
+    Each run is filled up to a multiple of four with A, which stands for zeros, so that all of them, at all
+    offsets, are decoded at once.
     """
-    runs = b"".join(run + b"A" * (4 - len(run) % 4) for run in _BASE64.findall(packed))
-    for offset in range(4 if runs else 0):
-        yield binascii.a2b_base64(runs[offset:] + b"A" * offset)
+    filled = b"".join([run + b"A" * (4 - len(run) % 4) for run in runs])
+    return binascii.a2b_base64(b"".join([filled[offset:] + b"A" * offset for offset in range(4)]))
 
 
-def _from_hex(plain: bytes) -> Iterator[bytes]:
-    for run in _HEX.findall(plain):
+def _from_hex(runs: Sequence[bytes]) -> Iterator[bytes]:
+    for run in runs:
         for offset in range(2):
             yield binascii.a2b_hex(run[offset : offset + (len(run) - offset) // 2 * 2])

@@ -30,7 +30,8 @@ _ODD: Final = re.compile(f"[{_UNSEEN}]|[^\\S ]")
 #: What is not copied as it stands: more than one blank, and what is not ASCII.
 _SPECIAL: Final = re.compile(r"  +|[^\x00-\x7f]+(?: [^\x00-\x7f]+)*")
 _BLANKS: Final = "\t\n\v\f\r\x1c\x1d\x1e\x1f"
-_ONE_BLANK: Final = {ord(blank): " " for blank in _BLANKS}
+#: What ASCII becomes, for bytes, of which a table translates four times as many as of a text's characters.
+_ASCII: Final = bytes.maketrans(_BLANKS.encode(), b" " * len(_BLANKS)).lower()
 _SEVERAL_BLANKS: Final = re.compile("(  +)")
 #: Hangul vowels and finals compose with what precedes them, although they are no marks.
 _CONJOINING: Final = re.compile("[\u1160-\u11ff\ud7b0-\ud7ff]")
@@ -84,18 +85,23 @@ def normalise(source: str) -> Normalised:
 def normal_text(source: str) -> str:
     """The text alone, where nobody asks for the way back."""
     if source.isascii():
-        return _SEVERAL_BLANKS.sub(" ", source.translate(_ONE_BLANK).lower())
+        return _SEVERAL_BLANKS.sub(" ", _plain(source))
     return normalise(source).text
 
 
 def _ascii(source: str) -> Normalised:
     """The same for ASCII alone, where only several blanks change the length."""
-    pieces = _SEVERAL_BLANKS.split(source.translate(_ONE_BLANK).lower())  # text, blanks, text, ..., text
-    lengths = [len(piece) for piece in pieces]
+    pieces = _SEVERAL_BLANKS.split(_plain(source))  # text, blanks, text, ..., text
+    lengths = list(map(len, pieces))
     ends = list(accumulate(lengths))
     sources = list(zip((0, *ends), ends, cycle((True, False))))
     lengths[1::2] = [1] * (len(lengths) // 2)
     return Normalised(source, " ".join(pieces[::2]), list(accumulate(lengths, initial=0)), sources)
+
+
+def _plain(source: str) -> str:
+    """ASCII as it is compared, before several blanks become one."""
+    return source.encode().translate(_ASCII).decode()
 
 
 def _pieces(source: str) -> Iterator[tuple[str, int, int, bool]]:

@@ -193,7 +193,8 @@ _START_LENGTH: Final = 4
 _INSIDE: Final = frozenset({"http", "display", "visibility", "javascript:"})
 _START_OF: Final = itemgetter(slice(_START_LENGTH))
 _WORD: Final = re.compile(r"\w+")
-_NO_WORD: Final = {sign: " " for sign in range(128) if not _WORD.match(chr(sign))}
+#: For bytes, of which a table translates four times as many as of a text's characters.
+_BLANKED: Final = bytes(sign if sign < 128 and _WORD.match(chr(sign)) else 32 for sign in range(256))
 
 
 def _start(anchor: str) -> str | None:
@@ -247,7 +248,10 @@ def phrases(folded: str, *, fields: Collection[str] = ()) -> Iterator[str]:
 
 def _present(folded: str) -> Iterator[str]:
     """The anchors that the text holds: one pass over its words instead of one for each anchor."""
-    words = folded.translate(_NO_WORD).split() if folded.isascii() else _WORD.findall(folded)
+    if folded.isascii():
+        words = folded.encode().translate(_BLANKED).decode().split()
+    else:
+        words = _WORD.findall(folded)
     for start in (None, *_STARTS.intersection(map(_START_OF, words))):
         yield from (anchor for anchor in _BY_START[start] if anchor in folded)
 

@@ -12,7 +12,7 @@ import codecs
 import html
 import re
 import unicodedata
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -60,8 +60,9 @@ _ENTITY: Final = re.compile(r"&(?:#\d{2,7}|#[xX][0-9A-Fa-f]{2,6}|quot);")
 _GLUE: Final = re.compile(r"[\"”'] ?\+ ?[\"“']")
 #: Letters set apart; words lie two blanks or more from each other.
 _APART: Final = re.compile(r"(?<!\S)\w(?:[ .*_-]\w){2,}(?!\S)")
-#: It begins with a blank, which the search jumps to; what is before the blank is looked at afterwards.
-_WIDE: Final = re.compile(r" (?<=\w )(?<!\S\w )[\w\"] \w [\w\"] \w(?!\S)")
+#: It begins with a blank, which the search jumps to; what is before the blank is looked at afterwards, where
+#: a single letter follows.
+_WIDE: Final = re.compile(r" (?=[\w\"] )(?<=\w )(?<!\S\w )[\w\"] \w [\w\"] \w(?!\S)")
 #: Words that give away a text written backwards, or in ROT13.
 _BACKWARDS: Final = ("snoitcurtsni", "erongi", "tpmorp", "metsys")
 _ROT13: Final = ("vafgehpgvba", "vtaber", "cebzcg", "flfgrz", "qvfertneq")
@@ -111,11 +112,12 @@ def _signs(text: str, fields: Collection[str]) -> Iterator[str]:
         yield "invisible_characters"
     if not odd.isdisjoint(_LOOKALIKE) and _MIXED.search(text):
         yield "mixed_scripts"
-    folded = _folded(text, odd)
+    words = text.split()
+    folded = _folded(words, odd)
     yield from phrases(folded, fields=fields)
     hidden = "".join(chr(ord(sign) - 0xE0000) for sign in tags)
-    for inner in filter(None, (hidden, *_unveiled(text, folded))):
-        if next(phrases(_folded(inner, _odd(inner)), fields=fields), None):
+    for inner in filter(None, (hidden, *_unveiled(text, words, folded))):
+        if next(phrases(_folded(inner.split(), _odd(inner)), fields=fields), None):
             yield "disguised"
 
 
@@ -124,8 +126,11 @@ def _odd(text: str) -> frozenset[str]:
     return frozenset() if text.isascii() else frozenset("".join(_NO_ASCII.findall(text)))
 
 
-def _folded(text: str, odd: frozenset[str]) -> str:
+def _folded(words: Sequence[str], odd: frozenset[str]) -> str:
     """Lower case, no diacritics, no invisible characters, Latin for what looks Latin, single blanks."""
+    text = " ".join(words)
+    if not odd:
+        return text.lower()
     if len(odd) > _MANY:
         text = text.translate({ord(sign): _plain(sign) for sign in odd})
     else:
@@ -141,9 +146,9 @@ def _plain(sign: str) -> str:
     return _COMBINING.sub("", unicodedata.normalize("NFKD", sign.translate(_LATIN)))
 
 
-def _unveiled(text: str, folded: str) -> Iterator[str]:
+def _unveiled(text: str, words: Sequence[str], folded: str) -> Iterator[str]:
     """What the text says with each disguise taken off; nothing where there is none."""
-    yield from _blobs(text, _DEPTH)
+    yield from _blobs(words, _DEPTH)
     if ("%" in text and _PERCENT.search(text)) or ("&" in text and _ENTITY.search(text)):
         yield unquote(html.unescape(text))
     if "+" in folded and _GLUE.search(folded):
@@ -160,14 +165,14 @@ def _closed_up(line: str) -> str:
     return _APART.sub(lambda run: re.sub(r"(\w)[ .*_-]", r"\1", run[0]), line)
 
 
-def _blobs(text: str, depth: int) -> Iterator[str]:
+def _blobs(words: Sequence[str], depth: int) -> Iterator[str]:
     """Texts inside the long words of a text, decoded; a picture or a key decodes to no text."""
-    for word in [word for word in text.split() if len(word) >= _SHORTEST_BLOB]:
+    for word in [word for word in words if len(word) >= _SHORTEST_BLOB]:
         for inner in map(_as_text, _decoded(word)):
             if inner:
                 yield inner
                 if depth > 1:
-                    yield from _blobs(inner, depth - 1)
+                    yield from _blobs(inner.split(), depth - 1)
 
 
 def _decoded(word: str) -> Iterator[bytes]:

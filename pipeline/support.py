@@ -62,6 +62,8 @@ def _word(stretch: str, value: Any, words: _Words) -> bool:
 
 
 def _name(stretch: str, value: str, words: _Words) -> bool:
+    if stretch == value:  # as most are: there is nothing to take apart
+        return bool(value.strip())
     if any(_mentions(stretch, spelling) for spelling in words.get(value, ())):
         return True
     wanted, there = _tokens(value), _tokens(stretch)

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -34,23 +34,27 @@ class Extraction(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _only_clean_values(cls, value: Any) -> Any:
-        leaves = list(_leaves(value))
+        leaves = _leaves(value)
         refuse_unclean("".join([leaf for leaf in leaves if isinstance(leaf, str)]))
         if any(isinstance(leaf, float) and not math.isfinite(leaf) for leaf in leaves):
             raise ValueError("holds NaN or infinity")
         return value
 
 
-def _leaves(value: Any) -> Iterable[Any]:
-    if isinstance(value, dict):
-        for key, item in value.items():
-            yield key
-            yield from _leaves(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _leaves(item)
-    else:
-        yield value
+def _leaves(value: Any) -> list[Any]:
+    """Every key and value that holds no others, in no order."""
+    leaves: list[Any] = []
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, dict):
+            leaves.extend(item)
+            waiting.extend(item.values())
+        elif isinstance(item, list | tuple):
+            waiting.extend(item)
+        else:
+            leaves.append(item)
+    return leaves
 
 
 #: What the wire schema promises; Decimal itself also takes "1E+5", "1_000" and any script's digits.

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import groupby
 from typing import Any
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from sqlalchemy import select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -14,7 +14,7 @@ from infra.database import Database
 from infra.store.contents import Content, read_contents, write_contents
 from infra.store.statements import insert
 from infra.store.words import complaints_id, read_words, words
-from schemas.event import NAMESPACE, Received
+from schemas.event import NAMESPACE, Received, named_id
 from schemas.extraction import Attempt, Request, Usage
 
 
@@ -68,12 +68,12 @@ async def read_attempts(
 @lru_cache(maxsize=256)
 def _skeleton_id(skeleton: bytes) -> UUID:
     """By content, so that the stable part of a prompt is stored once."""
-    return uuid5(NAMESPACE, "skeleton:" + skeleton.decode())
+    return named_id(NAMESPACE, "skeleton:" + skeleton.decode())
 
 
 def _text_ids(attempt: Attempt, event: Received) -> list[UUID]:
     """By content too, salted: a repeat adds no row. Each step fences the text anew and has its own."""
-    return [uuid5(event.event_id, f"text/{event.salted(text).hex()}") for text in attempt.request.texts]
+    return [named_id(event.event_id, f"text/{event.salted(text).hex()}") for text in attempt.request.texts]
 
 
 def _contents(attempt: Attempt, event: Received, text_ids: Sequence[UUID]) -> list[Content]:

@@ -4,13 +4,14 @@ import json
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
+from uuid import UUID, uuid5
 
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipeline.errors import InvalidEvent
 from pipeline.receive import Record, Stamp, canonical, from_http, from_kafka, parse, received
-from schemas.event import Envelope, Identity
+from schemas.event import Envelope, Identity, named_id
 from schemas.text import is_clean
 from tests.builders import STAMP, entry
 
@@ -132,3 +133,8 @@ def _turned(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _turned(item) for name, item in reversed(value.items())}
     return [_turned(item) for item in value] if isinstance(value, list) else value
+
+
+@given(st.uuids(), st.text())
+def test_an_id_of_a_name_is_its_uuid5(namespace: UUID, name: str) -> None:
+    assert named_id(namespace, name) == uuid5(namespace, name)

@@ -9,6 +9,8 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from cloudevents.core.bindings import kafka
+from cloudevents.core.formats.json import JSONFormat
 from pydantic import TypeAdapter
 
 from pipeline.errors import InvalidEvent, MessageTooLarge, ModelTimeout, Unstorable
@@ -139,6 +141,21 @@ def test_a_message_is_a_cloudevent_with_the_incoming_key_and_trace() -> None:
     assert message.headers["schema"] == "penstock:contracts/notes.facts.v1.json"
     assert message.headers["audit_leaf"] == written.audit[0].leaf.hex()
     assert message.headers["traceparent"] == TRACE
+
+
+@pytest.mark.parametrize("written", [changeset(accept()), changeset(reject("Straße")), by_rules()])
+def test_the_cloudevents_library_reads_every_message_and_would_write_the_same_headers(
+    written: Changeset,
+) -> None:
+    for message in written.outbox:
+        wire = {name: value.encode() for name, value in message.headers.items()}
+
+        event = kafka.from_binary(kafka.KafkaMessage(wire, None, message.value), JSONFormat())
+        again = kafka.to_binary(event, JSONFormat())
+
+        own = {name for name in wire if name.startswith("ce_") or name == "content-type"}
+        assert again.headers == {name: wire[name] for name in own}
+        assert json.loads(again.value) == json.loads(message.value)
 
 
 def test_the_size_of_a_message_counts_key_value_and_headers() -> None:
