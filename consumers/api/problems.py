@@ -111,7 +111,7 @@ def _problem_of(error: Exception, method: str) -> Problem:
         case HTTPException():
             return _of_framework(error, method)
         case RequestValidationError():
-            return Problem(422, "invalid_request", "the parameters are wrong; see /docs")
+            return Problem(422, "invalid_request", "the parameters are wrong; see /openapi.json")
         case ClientDisconnect():
             return Problem(400, "disconnected", "the body ended early; send it whole")
     return Problem(500, "error", "a bug of ours, and on record; send it again later")
@@ -119,7 +119,10 @@ def _problem_of(error: Exception, method: str) -> Problem:
 
 def _of_framework(error: HTTPException, method: str) -> Problem:
     """Paths and methods; parameters are checked by the routes themselves."""
-    details = {404: "no such path; see /docs", 405: f"{method} is not for this path; see /docs"}
+    details = {
+        404: "no such path; see /openapi.json",
+        405: f"{method} is not for this path; see /openapi.json",
+    }
     detail = details.get(error.status_code, str(error.detail))
     return Problem(
         error.status_code, HTTPStatus(error.status_code).name.lower(), detail, headers=error.headers
