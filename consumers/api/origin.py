@@ -64,10 +64,9 @@ async def check_csrf(request: Request, expected: str) -> None:
     if given is None and request.headers.get("content-type", "").partition(";")[0].strip().lower() == FORM:
         given = (await form(request)).get(CSRF_FIELD)
     if given is None or not hmac.compare_digest(given.encode(), expected.encode()):
-        detail = (
-            f"the CSRF token is missing or of another session ({CSRF_HEADER}, or the field {CSRF_FIELD!r})"
-        )
-        raise Problem(403, "csrf", f"{detail}; reload the page and do it again")
+        where = f"{CSRF_HEADER}, or the field {CSRF_FIELD!r}"
+        detail = f"the CSRF token ({where}) is missing or of another session; reload the page"
+        raise Problem(403, "csrf", detail)
 
 
 async def form(request: Request) -> dict[str, str]:
