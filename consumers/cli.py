@@ -46,6 +46,8 @@ _COMMANDS: Final = {
     "privacy": ("consumers.commands.privacy:app", "The master keys of encrypted texts."),
     "db": ("consumers.commands.admin:db", "Bring the database up to date."),
     "token": ("consumers.commands.admin:token", "API tokens."),
+    "user": ("consumers.commands.users:app", "Accounts of people."),
+    "link": ("consumers.commands.link:link", "A link that opens the pages of `penstock dev`, once."),
     "config": ("consumers.commands.admin:config", "Every setting and where it came from."),
     "doctor": ("consumers.commands.doctor:doctor", "Check every service and say what to do."),
 }

@@ -92,7 +92,7 @@ def _mark(marks: Mapping[UUID, Mark], content_id: UUID) -> dict[str, Any]:
 def _attempt(row: Row, marks: Mapping[UUID, Mark], texts: Texts | None = None) -> dict[str, Any]:
     parts = [_mark(marks, UUID(text_id)) for text_id in row["text_ids"]]
     response = _mark(marks, row["response_content_id"])
-    whole = {**_picked(row, _ATTEMPT), "texts": parts, "response": response}
+    whole = {**_picked(row, _ATTEMPT), "texts": parts, "request": {}, "response": response}
     made = texts.attempts.get(row["id"]) if texts else None
     if made is None:
         return whole

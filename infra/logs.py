@@ -45,6 +45,8 @@ LogName = Literal[
     "version.incompatible",
     "privacy.master_key_made",
     "retention.pruned",
+    "login.failed",
+    "login.limited",
     "store.unavailable",
     "partitions.paused",
     "partitions.resumed",

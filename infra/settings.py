@@ -17,6 +17,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from infra.access_settings import AccessSettings
 from infra.model_settings import OPENAI_MODELS, EndpointSettings, ModelSettings, listed
 from infra.privacy_settings import PrivacySettings, RetentionSettings
 from infra.section import Section
@@ -189,6 +190,7 @@ class Settings(BaseSettings):
     models: Mapping[str, ModelSettings] = Field({}, description="Endpoints by alias.")
     sources: Mapping[str, SourceSettings] = Field({}, description="Webhook sources by name.")
     api: ApiSettings = ApiSettings()
+    access: AccessSettings = AccessSettings()
     metrics: MetricsSettings = MetricsSettings()
     ingest: IngestSettings = IngestSettings()
     worker: WorkerSettings = WorkerSettings()

@@ -4,32 +4,44 @@ from typing import Final
 
 from fastapi import Depends, FastAPI
 from fastapi.security import HTTPBearer
-from starlette.datastructures import MutableHeaders
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from consumers.api import audit, events, problems, reviews, topics, webhooks
 from consumers.api.callers import Callers
 from consumers.api.context import ApiContext
 from consumers.api.door import Door
+from consumers.api.headers import Headers
+from consumers.api.needs import gate
 from consumers.api.senders import senders
-from consumers.web import pages
+from consumers.web import guard, login, pages
+from consumers.web.site import Site
+from infra.settings import Settings
+from pipeline.errors import InvalidSettingsError
 
-_HEADERS: Final = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
+_LOOPBACK: Final = ("127.0.0.1", "::1")
 
 
 def create_app(context: ApiContext) -> FastAPI:
-    """The whole API; connects to nothing. Raises InvalidSettingsError for a source without secrets."""
+    """The whole API and the pages; connects to nothing.
+
+    Raises InvalidSettingsError for a source without secrets, and for embedded mode, which trusts whoever
+    reaches it, where others could.
+    """
+    if context.embedded:
+        _check_alone(context.settings)
+    callers = Callers(context)
     app = FastAPI(
         title="Penstock",
         version=context.scribe.release,
-        docs_url="/docs",
+        docs_url=None,  # its page takes scripts from elsewhere, to where sessions are
         redoc_url=None,
         redirect_slashes=False,
+        dependencies=[Depends(gate(callers))],
     )
-    app.add_middleware(_Headers)
+    app.state.max_body_bytes = context.settings.api.max_body_bytes
+    app.add_middleware(Headers)
     problems.install(app)
+    guard.install(app)
     door = Door(context)
-    callers = Callers(context.store.database, context.embedded)
     # For the description only: `Callers` decides, and says why not.
     described = [] if context.embedded else [Depends(HTTPBearer(auto_error=False))]
     app.include_router(webhooks.router(context, door, senders(context.settings, context.catalogue)))
@@ -37,22 +49,17 @@ def create_app(context: ApiContext) -> FastAPI:
     app.include_router(events.router(context, callers), dependencies=described)
     app.include_router(reviews.router(context, callers), dependencies=described)
     app.include_router(audit.router(context, callers), dependencies=described)
-    app.include_router(pages.router(context, door, callers))
+    site = Site(context, callers, door)
+    app.include_router(pages.router(site))
+    app.include_router(login.router(context, callers, site.page))
     return app
 
 
-class _Headers:
-    """Adds the headers that every answer carries."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in _HEADERS.items():
-                    headers.setdefault(name, value)
-            await send(message)
-
-        await self.app(scope, receive, send_with_headers)
+def _check_alone(settings: Settings) -> None:
+    if settings.api.host not in _LOOPBACK:
+        cure = "unset it; `serve api` with Kafka has tokens and logins"
+        raise InvalidSettingsError(
+            f"PENSTOCK_API__HOST: embedded mode has no tokens, so it listens on 127.0.0.1 alone; {cure}"
+        )
+    if settings.access.proxy_header:
+        raise InvalidSettingsError("PENSTOCK_ACCESS__PROXY_HEADER: embedded mode knows no users; unset it")

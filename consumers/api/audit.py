@@ -18,13 +18,14 @@ from consumers.api.problems import Problem, documented
 from consumers.exporting import MEDIA_TYPES, Export, Form
 from consumers.filters import Filters
 from consumers.reveal import reveal
+from consumers.roles import holders
 from infra.database import Database
 from infra.store import proofs, search
 from infra.store.proofs import Prover
 from infra.store.search import Count, Place
 from pipeline.audit import leaf
 from pipeline.errors import NotFound
-from schemas.changeset import Actor, Scribe
+from schemas.changeset import Scribe
 
 _MAX_PAGE: Final = 500
 _PROBLEMS: Final = documented(401, 403, 404, 409, 422, 503)
@@ -111,7 +112,6 @@ def _add_search(routes: APIRouter, context: ApiContext, callers: Callers) -> Non
     @routes.get("/records", responses=_PROBLEMS)
     async def list_records(request: Request, asked: Annotated[Paged, Query()]) -> Page:
         """Tell which audit records match all filters, the newest first."""
-        _reader(await callers.identify(request))
         place = None if asked.after is None else _place(asked.after)
         found = await search.page(context.store.database, asked.search, after=place, limit=asked.limit)
         more = str(found[-1].place) if len(found) == asked.limit else None
@@ -120,7 +120,6 @@ def _add_search(routes: APIRouter, context: ApiContext, callers: Callers) -> Non
     @routes.get("/count", responses=_PROBLEMS)
     async def count_records(request: Request, asked: Annotated[Filters, Query()]) -> Count:
         """Tell how many records match; counting ends at 10,000, and `is_more` says so."""
-        _reader(await callers.identify(request))
         return await search.count(context.store.database, asked.search)
 
 
@@ -128,7 +127,7 @@ def _add_export(routes: APIRouter, context: ApiContext, callers: Callers) -> Non
     @routes.get("/export", responses=_PROBLEMS, response_class=StreamingResponse)
     async def export_records(request: Request, asked: Annotated[Exported, Query()]) -> StreamingResponse:
         """Send all records that match, the oldest first, as they were when you asked (or before `until`)."""
-        caller = _reader(await callers.identify(request))
+        caller = await callers.identify(request)
         if asked.reveal and asked.format != "proofs":
             raise Problem(422, "invalid_request", "reveal discloses texts beside proofs: add format=proofs")
         wanted = replace(asked.search, until=asked.search.until or context.clock())
@@ -145,13 +144,11 @@ def _add_records(routes: APIRouter, context: ApiContext, callers: Callers) -> No
     @routes.get("/records/{record_id}", responses=_PROBLEMS)
     async def show_record(record_id: str, request: Request) -> dict[str, Any]:
         """Tell all that a record says: hashes and references, no text of an event."""
-        _reader(await callers.identify(request))
         return records.whole(await search.one(context.store.database, _parsed(record_id)))
 
     @routes.get("/records/{record_id}/proof", responses=_PROBLEMS)
     async def prove_record(record_id: str, request: Request) -> Proven:
         """Prove that a record is in the log that a checkpoint signs; 409 until it is sealed."""
-        _reader(await callers.identify(request))
         return await proving.prove(_parsed(record_id))
 
 
@@ -161,7 +158,7 @@ def _add_explanation(routes: APIRouter, context: ApiContext, callers: Callers) -
         event_id: str, request: Request, asked: Annotated[Shown, Query()]
     ) -> dict[str, Any]:
         """Explain how an event came to its outcome, as `penstock audit explain` does."""
-        caller = _reader(await callers.identify(request))
+        caller = await callers.identify(request)
         own, store, texts = _parsed(event_id), context.store, None
         if asked.reveal:
             texts = await reveal(store, own, scribe=_reveals(context, caller), now=context.clock())
@@ -177,19 +174,13 @@ async def _after(first: str, rest: AsyncIterator[str]) -> AsyncIterator[str]:
         yield chunk
 
 
-def _reader(caller: Caller) -> Caller:
-    if not caller.may_read:
-        raise Problem(
-            403, "forbidden", f"the role {caller.role!r} may not read the audit trail; viewer and up may"
-        )
-    return caller
-
-
 def _reveals(context: ApiContext, caller: Caller) -> Scribe:
     """Who reads texts, for the record."""
-    if not caller.may_review:
-        raise Problem(403, "forbidden", f"the role {caller.role!r} may not read texts; reviewer and up may")
-    return replace(context.scribe, actor=Actor("token", caller.name))
+    if not caller.may("reveal"):
+        raise Problem(
+            403, "forbidden", f"the role {caller.role!r} may not read texts; {holders('reveal')} may"
+        )
+    return replace(context.scribe, actor=caller.actor)
 
 
 def _place(text: str) -> Place:

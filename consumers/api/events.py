@@ -21,7 +21,7 @@ def router(context: ApiContext, callers: Callers) -> APIRouter:
         """Tell where an event stands. A sender sees its own events, without what was extracted."""
         caller = await callers.identify(request)
         found = await status(context.store.database, _parsed(event_id))
-        if caller.may_read:
+        if caller.may("read"):
             return found
         if not caller.may_send_as(found.source):
             raise NotFound(f"no event {event_id}")

@@ -127,12 +127,15 @@ def problem_of(error: Exception, method: str) -> Problem:
 def _wrong(error: RequestValidationError) -> str:
     """Which parameters, and what of them; never their values, which may be secrets."""
     told = [f"{'.'.join(map(str, one['loc'][1:])) or 'body'}: {one['msg']}" for one in error.errors()[:5]]
-    return f"{'; '.join(told)}; see /docs"
+    return f"{'; '.join(told)}; see /openapi.json"
 
 
 def _of_framework(error: HTTPException, method: str) -> Problem:
     """Paths and methods; parameters are checked by the routes themselves."""
-    details = {404: "no such path; see /docs", 405: f"{method} is not for this path; see /docs"}
+    details = {
+        404: "no such path; see /openapi.json",
+        405: f"{method} is not for this path; see /openapi.json",
+    }
     detail = details.get(error.status_code, str(error.detail))
     return Problem(
         error.status_code, HTTPStatus(error.status_code).name.lower(), detail, headers=error.headers

@@ -17,7 +17,7 @@ from consumers.desk import Desk, Said
 from infra.store.reviews import Item, waiting
 from pipeline.errors import NotFound
 from pipeline.receive import parse
-from schemas.changeset import Actor, Result
+from schemas.changeset import Result
 from schemas.decision import MAX_REASON_LENGTH
 
 _MAX_PAGE: Final = 200
@@ -107,7 +107,6 @@ def _add_reading(routes: APIRouter, context: ApiContext, callers: Callers) -> No
         limit: Annotated[int, Query(ge=1, le=_MAX_PAGE)] = 50,
     ) -> Page:
         """Tell what waits for a person, the oldest first, and who looks at which."""
-        _reader(await callers.identify(request))
         if workflow is not None:
             context.catalogue.named(workflow)
         found = await waiting(context.store.database, workflow=workflow, after=after, limit=limit)
@@ -116,8 +115,8 @@ def _add_reading(routes: APIRouter, context: ApiContext, callers: Callers) -> No
     @routes.get("/{event_id}", responses=_PROBLEMS)
     async def show_review(event_id: str, request: Request) -> Seen:
         """Tell what was extracted from an event, why a person is asked, and what each value rests on."""
-        caller = _reader(await callers.identify(request))
-        subject, item = await _desk(context, caller).look(_parsed(event_id))
+        caller = await callers.identify(request)
+        subject, item = await desk_of(context, caller).look(_parsed(event_id))
         newest, identity = subject.newest, subject.event.identity
         return Seen(
             event_id=newest.event_id,
@@ -137,7 +136,7 @@ def _add_reading(routes: APIRouter, context: ApiContext, callers: Callers) -> No
 
 def _add_claims(routes: APIRouter, context: ApiContext, callers: Callers) -> None:
     async def desk(request: Request) -> Desk:
-        return _desk(context, _reviewer(await callers.identify(request)))
+        return desk_of(context, await callers.identify(request))
 
     @routes.post("/next", responses=documented(401, 403, 404, 503))
     async def claim_next(request: Request, workflow: str | None = None) -> Item:
@@ -157,7 +156,7 @@ def _add_claims(routes: APIRouter, context: ApiContext, callers: Callers) -> Non
 
 def _add_decisions(routes: APIRouter, context: ApiContext, callers: Callers) -> None:
     async def heard(request: Request, kind: type[W]) -> tuple[Desk, W, Said]:
-        desk = _desk(context, _reviewer(await callers.identify(request)))
+        desk = desk_of(context, await callers.identify(request))
         word = await _word(request, kind, max_bytes=context.settings.api.max_body_bytes)
         return desk, word, Said(word.comment, word.revision)
 
@@ -188,22 +187,10 @@ def _add_decisions(routes: APIRouter, context: ApiContext, callers: Callers) -> 
         return _resolved(result)
 
 
-def _desk(context: ApiContext, caller: Caller) -> Desk:
-    scribe = replace(context.scribe, actor=Actor("token", caller.name))
+def desk_of(context: ApiContext, caller: Caller) -> Desk:
+    """The desk of who calls."""
+    scribe = replace(context.scribe, actor=caller.actor)
     return Desk(context.store, context.catalogue, scribe, context.clock)
-
-
-def _reader(caller: Caller) -> Caller:
-    if not caller.may_read:
-        raise Problem(403, "forbidden", f"the role {caller.role!r} may not read reviews; viewer and up may")
-    return caller
-
-
-def _reviewer(caller: Caller) -> Caller:
-    if not caller.may_review:
-        detail = f"the role {caller.role!r} may not decide; reviewer, operator and admin may"
-        raise Problem(403, "forbidden", detail)
-    return caller
 
 
 async def _word(request: Request, kind: type[W], *, max_bytes: int) -> W:

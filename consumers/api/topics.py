@@ -39,8 +39,6 @@ def router(context: ApiContext, door: Door, callers: Callers) -> APIRouter:
     ) -> Response:
         """Take one event of `topic`. Data without an envelope is named by its Idempotency-Key."""
         caller = await callers.identify(request)
-        if not caller.may_send:
-            raise Problem(403, "forbidden", f"the role {caller.role!r} may not send; sender and operator may")
         entry = context.catalogue.consuming(topic)
         require_json(request)
         body = await read_body(request, max_bytes=context.settings.api.max_body_bytes)

@@ -5,6 +5,7 @@ import asyncio
 from consumers import trust, wiring
 from consumers.api.app import create_app
 from consumers.api.serve import serve
+from consumers.commands.link import address, new_link
 from consumers.commands.output import note
 from consumers.commands.running import run, settings_for
 from consumers.embedded import Embedded, embedded
@@ -29,21 +30,24 @@ async def _dev(settings: Settings) -> None:
     stop = asyncio.Event()
     on_signals(stop)
     async with embedded(settings) as running:
-        context = wiring.api(running.deployment, ring=lambda lane: None)
+        app = create_app(wiring.api(running.deployment, ring=lambda lane: None))
+        link = await new_link(running.deployment.database, alone=True)
         await serve(
-            create_app(context),
+            app,
             settings.api.host,
             settings.api.port,
             stop=stop,
-            bound=lambda port: _greet(running, port),
+            bound=lambda port: _greet(running, port, link),
         )
 
 
-def _greet(running: Embedded, port: int) -> None:
+def _greet(running: Embedded, port: int, link: str) -> None:
     settings = running.deployment.settings
     topics = sorted(running.deployment.catalogue.by_topic)
     note(f"Penstock runs on {settings.database.url}; Ctrl-C stops it.")
-    note(f"  API     http://{settings.api.host}:{port}/docs")
+    note(f"  open    {address(settings.api.host, port)}{link}")
+    note("          It works once; `penstock link` prints another.")
+    note(f"  API     {address(settings.api.host, port)}/openapi.json")
     note(f"  topics  {', '.join(topics)}")
     if running.simulator:
         note(f"  model   SIMULATED, at {running.simulator}: answers are made by rules, not for business.")

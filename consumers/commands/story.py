@@ -101,7 +101,7 @@ def _call(one: Mapping[str, Any]) -> Iterator[str]:
     cost = "" if one["cost_micros"] is None else f", cost {output.money(one['cost_micros'])}"
     tokens = f"{one['input_tokens']} tokens in, {one['output_tokens']} out"
     yield f"took      {one['latency_ms']} ms, {tokens}{cost}"
-    if "request" in one:
+    if one["request"]:
         yield from ("sent", *_lines(one["request"]))
     yield f"answer    {_sized(one['response'])}"
     yield from _lines(one["response"])

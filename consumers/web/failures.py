@@ -66,7 +66,7 @@ def add(routes: APIRouter, site: Site) -> None:
 
     @routes.post("/events/{event_id}/replay")
     async def replay_event(event_id: UUID, request: Request) -> RedirectResponse:
-        caller = await site.operator(request)
+        caller = await site.reader(request)
         await site.form(request)
         context = site.context
         actor = Actor("person", caller.name)

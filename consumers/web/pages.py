@@ -6,25 +6,21 @@ from typing import Any, Final
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 
-from consumers.api.callers import Callers
-from consumers.api.context import ApiContext
-from consumers.api.door import Door
 from consumers.api.problems import Problem, problem_of
-from consumers.web import failures, live, overview, spend, story, workflows
+from consumers.web import audit, failures, live, overview, review, spend, story, workflows
 from consumers.web.site import Site
 from pipeline.errors import Conflict, InvalidEvent, NotFound, StoreUnavailable
 
 _TOLD: Final = (Problem, InvalidEvent, NotFound, StoreUnavailable, Conflict)
 
 
-def router(context: ApiContext, door: Door, callers: Callers) -> APIRouter:
+def router(site: Site) -> APIRouter:
     """Every page, and the static files."""
-    site = Site(context, callers, door)
     routes = APIRouter(include_in_schema=False, route_class=_route_of(site))
     pictures = overview.Pictures(site)
     overview.add(routes, site, pictures)
     live.add(routes, site, pictures)
-    for page in (failures, workflows, spend, story):
+    for page in (review, audit, failures, workflows, spend, story):
         page.add(routes, site)
     whole = APIRouter()
     whole.include_router(routes)
@@ -44,9 +40,7 @@ def _route_of(site: Site) -> type[APIRoute]:
                     return await answer(request)
                 except _TOLD as error:
                     problem = problem_of(error, request.method)
-                    if problem.status == 401:
-                        raise
-                    caller = await site.callers.identify(request)
+                    caller = await site.callers.visitor(request)
                     return site.page("error.html", request, caller, status=problem.status, problem=problem)
 
             return answer_or_tell

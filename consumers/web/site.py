@@ -16,14 +16,11 @@ from consumers.commands.output import money
 from consumers.web.assets import Assets, load
 from infra.store.overview import CAPPED
 
-#: Nothing runs, nothing is loaded and nothing is sent anywhere but what this server itself serves.
-CONTENT_SECURITY_POLICY: Final = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
 #: The pages of the navigation that exist: path, name, icon.
 PAGES: Final = (
     ("/", "Overview", "gauge"),
+    ("/review", "Review", "inbox"),
+    ("/audit", "Audit", "list"),
     ("/failures", "Failures", "dead"),
     ("/workflows", "Workflows", "flow"),
     ("/spend", "Spend", "coin"),
@@ -32,13 +29,16 @@ PAGES: Final = (
 SAID: Final = {
     "paused": "Paused. New events are accepted and wait; nothing of this workflow is worked on.",
     "resumed": "Running again.",
+    "approved": "Approved, and on its way to receivers.",
+    "corrected": "Corrected, and on its way to receivers.",
+    "rejected": "Rejected; receivers of the dead topic are told why.",
+    "reopened": "Sent back to the machine, under today's version.",
     "unchanged": "It was so already; nothing was changed.",
     "replayed": "Back to work, under today's version. It waits behind live events.",
     "sent": "The event is stored. This page follows it until it has an outcome.",
     "duplicate": "The same event was stored before: this is it.",
 }
 _THEMES: Final = ("light", "dark")
-_OPERATORS: Final = frozenset({"operator", "admin"})
 _MAX_FIELDS: Final = 20
 #: Stands where there is no number.
 _NONE: Final = "\N{EN DASH}"
@@ -69,26 +69,16 @@ class Site:
         )
 
     async def reader(self, request: Request) -> Caller:
-        """Who looks at a page; raises Problem 401 or 403."""
-        caller = await self.callers.identify(request)
-        if not caller.may_read:
-            raise Problem(403, "forbidden", f"the role {caller.role!r} may send events, not read pages")
-        return caller
+        """Who looks at a page; what they may do was asked at the gate."""
+        return await self.callers.identify(request)
 
-    async def operator(self, request: Request) -> Caller:
-        """Who changes something; raises Problem 401 or 403."""
-        caller = await self.reader(request)
-        if caller.role not in _OPERATORS:
-            raise Problem(403, "forbidden", f"the role {caller.role!r} may look; an operator may do this")
-        return caller
-
-    def render(self, template: str, request: Request, caller: Caller, **values: Any) -> str:
+    def render(self, template: str, request: Request, caller: Caller | None, **values: Any) -> str:
         """A template as text, with what every page needs."""
         theme = request.cookies.get("theme", "")
         return self.templates.get_template(template).render(
             caller=caller,
-            csrf=getattr(caller, "csrf", None),
-            may_operate=caller.role in _OPERATORS,
+            csrf=caller.csrf if caller else None,
+            may_operate=caller is not None and caller.may("operate"),
             path=request.url.path,
             base=str(request.base_url).rstrip("/"),
             theme=theme if theme in _THEMES else "",
@@ -97,11 +87,10 @@ class Site:
         )
 
     def page(
-        self, template: str, request: Request, caller: Caller, *, status: int = 200, **values: Any
+        self, template: str, request: Request, caller: Caller | None, *, status: int = 200, **values: Any
     ) -> HTMLResponse:
         """A whole page."""
-        text = self.render(template, request, caller, **values)
-        return HTMLResponse(text, status, {"Content-Security-Policy": CONTENT_SECURITY_POLICY})
+        return HTMLResponse(self.render(template, request, caller, **values), status)
 
     async def form(self, request: Request) -> dict[str, str]:
         """The fields of a form that was posted; raises Problem 411 or 413."""

@@ -104,7 +104,7 @@ async def _page(
         ],
         text=fields.example(entry) if text is None else text,
         refused=refused,
-        may_send=caller.may_send,
+        may_send=caller.may("send"),
     )
 
 
@@ -122,7 +122,7 @@ def _difference(known: Sequence[Registered], sides: tuple[str, str]) -> Differen
 
 
 async def _switch(site: Site, name: str, request: Request, *, paused: bool) -> RedirectResponse:
-    caller = await site.operator(request)
+    caller = await site.reader(request)
     await site.form(request)
     context = site.context
     actor = Actor("person", caller.name)
@@ -135,7 +135,7 @@ async def _switch(site: Site, name: str, request: Request, *, paused: bool) -> R
 
 async def _send(site: Site, caller: Caller, entry: Entry, text: str) -> Receipt:
     """Through the door that POST /topics goes through; raises what that raises."""
-    if not caller.may_send:
+    if not caller.may("send"):
         raise Problem(403, "forbidden", f"the role {caller.role!r} may not send; sender and operator may")
     body = text.encode("utf-8", "replace")
     if len(body) > site.context.settings.api.max_body_bytes:

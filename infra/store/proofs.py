@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from infra import tables as t
-from infra.store.seals import newest
+from infra.store.seals import as_seal, newest
 from pipeline.errors import Conflict, NotFound
 from pipeline.merkle import Tree
 from pipeline.seal import Seal
@@ -73,3 +73,14 @@ async def _leaves(connection: AsyncConnection, size: int) -> AsyncIterator[bytes
         query = select(place.leaf).where(place.sequence >= first, place.sequence < end)
         for leaf in await connection.scalars(query.order_by(place.sequence)):
             yield leaf
+
+
+async def seal_of(connection: AsyncConnection, record_id: UUID) -> tuple[int, Seal] | None:
+    """A record's place in the log, and the first seal over it; None before it is sealed."""
+    place = t.audit_leaf.c
+    joined = t.audit_leaf.join(t.audit_seal, t.audit_seal.c.batch == place.batch)
+    query = select(*t.audit_seal.columns, place.sequence).select_from(joined)
+    row = (await connection.execute(query.where(place.record_id == record_id))).mappings().first()
+    if row is None:
+        return None
+    return row["sequence"], as_seal({name: row[name] for name in t.audit_seal.columns.keys()})  # noqa: SIM118

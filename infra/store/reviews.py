@@ -63,6 +63,20 @@ async def waiting(
         return await _items_of(connection, query)
 
 
+async def beside(
+    database: Database, found: Item, workflow: str | None = None
+) -> tuple[UUID | None, UUID | None]:
+    """The events that stand before and behind an item in the queue."""
+    own = tuple_(literal(found.created_at, item.created_at.type), literal(found.item_id, item.id.type))
+    place = tuple_(item.created_at, item.id)
+    some = select(item.event_id).limit(1)
+    some = some if workflow is None else some.where(item.workflow == workflow)
+    async with database.read() as connection:
+        before = some.where(place < own).order_by(item.created_at.desc(), item.id.desc())
+        behind = some.where(place > own).order_by(item.created_at, item.id)
+        return (await connection.scalar(before)), (await connection.scalar(behind))
+
+
 async def find(database: Database, event_id: UUID) -> Item | None:
     """The item of this event, if it waits for a person."""
     async with database.read() as connection:

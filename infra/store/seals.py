@@ -1,10 +1,10 @@
 """Unsealed records in, the next seal out. One transaction per batch: a crash leaves no gap and no fork."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import RowMapping, Select, delete, func, literal, select
+from sqlalchemy import Select, delete, func, literal, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -59,7 +59,7 @@ async def unsealed(database: Database, *, at_most: int) -> int:
         return int((await connection.execute(select(func.count()).select_from(some))).scalar_one())
 
 
-def as_seal(row: RowMapping) -> Seal:
+def as_seal(row: Mapping[Any, Any]) -> Seal:
     return Seal(**row)
 
 

@@ -3,7 +3,7 @@
 For statements: `from infra import tables as t`, `t.event.c.topic`.
 """
 
-from infra.tables.access import configuration, token
+from infra.tables.access import configuration, login_failures, login_link, session, token, user
 from infra.tables.calls import answer_cache, attempt, budget_window, endpoint_state
 from infra.tables.decisions import audit_record, result, result_index, review, workflow_version
 from infra.tables.flow import content, counter, event, lane, outbox, topic_log, work
@@ -25,13 +25,17 @@ __all__ = [
     "event",
     "hold",
     "lane",
+    "login_failures",
+    "login_link",
     "outbox",
     "result",
     "result_index",
     "review",
+    "session",
     "subject_key",
     "token",
     "topic_log",
+    "user",
     "work",
     "workflow_version",
 ]

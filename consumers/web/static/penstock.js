@@ -40,7 +40,17 @@
     else if (event.key === "g") going = Date.now();
     else if (event.key === "t") turn();
     else if (event.key === "?" && !sheet.open) sheet.showModal();
+    else press(event);
   });
+
+  // A key of this page: it goes where a link goes, or into a field; nothing is decided by one key.
+  function press(event) {
+    const pressed = !sheet.open && document.querySelector(`[data-press="${CSS.escape(event.key)}"]`);
+    if (!pressed) return;
+    event.preventDefault();
+    if (pressed.dataset.focus) document.querySelector(pressed.dataset.focus)?.focus();
+    else pressed.click();
+  }
 
   // Charts: the data is in the page, as JSON in an attribute; colours are those of the legend.
   const plots = new Map();

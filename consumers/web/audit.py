@@ -1,0 +1,131 @@
+"""`/audit`: the search of the audit trail behind a table, its count and its exports; and one record whole."""
+
+import json
+from typing import Annotated, Any, Final
+from urllib.parse import urlencode
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import HTMLResponse
+from pydantic import Field, ValidationError
+
+from consumers.api.problems import Problem
+from consumers.filters import Filters
+from consumers.web.site import Site
+from infra.store import proofs, search
+from infra.store.search import Place
+
+_PAGE: Final = 50
+#: What people look for most often: a name, and the search it stands for.
+VIEWS: Final[tuple[tuple[str, dict[str, str]], ...]] = (
+    ("All", {}),
+    ("Needs review", {"outcome": "needs_review"}),
+    ("Failed", {"outcome": "dead"}),
+    ("Corrected", {"outcome": "corrected"}),
+    ("Expensive", {"cost": "0.01"}),
+    ("Slow", {"took": "10"}),
+    ("Texts read", {"kind": "payload_read"}),
+    ("Settings", {"kind": "configuration"}),
+)
+KINDS: Final = (
+    "decision", "review", "replay", "payload_read", "pause", "resume", "configuration", "workflow_version",
+    "token_made", "token_revoked", "erasure", "pruned",
+)  # fmt: skip
+OUTCOMES: Final = (
+    "succeeded", "needs_review", "approved", "corrected", "rejected", "degraded", "refused_input", "dead",
+    "reopened",
+)  # fmt: skip
+
+
+class Shown(Filters):
+    """A search, and the place behind which its page begins."""
+
+    after: str | None = Field(None, max_length=100)
+
+
+def add(routes: APIRouter, site: Site) -> None:
+    """The three routes."""
+    database = site.context.store.database
+
+    @routes.get("/audit")
+    async def list_records(request: Request) -> HTMLResponse:
+        caller = await site.reader(request)
+        asked, wrong = _asked(request)
+        page = None
+        if asked is not None:
+            place = None if asked.after is None else _place(asked.after)
+            page = await search.page(database, asked.search, after=place, limit=_PAGE + 1)
+        query = _query(request)
+        more = str(page[_PAGE - 1].place) if page and len(page) > _PAGE else None
+        return site.page(
+            "audit.html",
+            request,
+            caller,
+            rows=None if page is None else page[:_PAGE],
+            wrong=wrong,
+            query=query,
+            string=urlencode(query, doseq=True),
+            views=[(name, urlencode(view), view == query) for name, view in VIEWS],
+            kinds=KINDS,
+            outcomes=OUTCOMES,
+            workflows=sorted(site.context.catalogue.by_name),
+            older=None if more is None else urlencode({**query, "after": more}, doseq=True),
+            is_first="after" not in request.query_params,
+            command=_command(query),
+        )
+
+    @routes.get("/audit/count")
+    async def count_records(request: Request, asked: Annotated[Shown, Query()]) -> HTMLResponse:
+        """For the page, which does not wait for it."""
+        caller = await site.reader(request)
+        return site.page(
+            "audit_count.html", request, caller, found=await search.count(database, asked.search)
+        )
+
+    @routes.get("/audit/{record_id}")
+    async def show_record(record_id: UUID, request: Request) -> HTMLResponse:
+        caller = await site.reader(request)
+        found = await search.one(database, record_id)
+        async with database.read() as connection:
+            seal = await proofs.seal_of(connection, record_id)
+        told = json.loads(found.canonical)
+        return site.page(
+            "record.html", request, caller, found=found, told=told, seal=seal, text=_laid_out(told)
+        )
+
+
+def _asked(request: Request) -> tuple[Shown | None, str | None]:
+    """The search in the address, or what is wrong with it: a form is not a reason for an error page."""
+    given: dict[str, Any] = {name: text for name, text in request.query_params.items() if text.strip()}
+    given.pop("said", None)
+    if fields := [text for text in request.query_params.getlist("field") if text.strip()]:
+        given["field"] = fields
+    try:
+        return Shown(**given), None
+    except ValidationError as error:
+        told = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()[:3]]
+        return None, "; ".join(told)
+
+
+def _query(request: Request) -> dict[str, str]:
+    """What is searched for, without the empty fields of the form and the place of the page."""
+    wanted = request.query_params.items()
+    return {name: text for name, text in wanted if text.strip() and name not in ("after", "said")}
+
+
+def _place(text: str) -> Place:
+    try:
+        return Place.parse(text)
+    except ValueError as error:
+        raise Problem(404, "not_found", "no such place in the list; begin with its first page") from error
+
+
+def _command(query: dict[str, str]) -> str:
+    words = " ".join(
+        f"--{name} '{text}'" if " " in text else f"--{name} {text}" for name, text in query.items()
+    )
+    return f"penstock audit list {words}".rstrip()
+
+
+def _laid_out(told: dict[str, Any]) -> str:
+    return json.dumps(told, indent=2, ensure_ascii=False)

@@ -1,0 +1,194 @@
+"""`/review`: what waits for a person; and the desk, where they read, correct and decide."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import urlencode
+from uuid import UUID
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+from consumers.api.callers import Caller
+from consumers.api.problems import Problem
+from consumers.api.reviews import desk_of
+from consumers.desk import Desk, Said
+from consumers.web.blank import blanks, changed, typed
+from consumers.web.marked import pieces, spans
+from consumers.web.site import Site
+from infra.store import reviews
+from infra.store.reviews import Item
+from pipeline.errors import Conflict, InvalidCorrection, NotFound
+from pipeline.resolve import Subject
+from schemas.changeset import Result
+
+_PAGE: Final = 50
+
+
+def add(routes: APIRouter, site: Site) -> None:
+    """The queue and the desk."""
+    _add_queue(routes, site)
+    _add_desk(routes, site)
+
+
+def _add_queue(routes: APIRouter, site: Site) -> None:
+    context = site.context
+
+    @routes.get("/review")
+    async def show_queue(request: Request, workflow: str = "", after: str = "") -> HTMLResponse:
+        caller = await site.reader(request)
+        if workflow:
+            context.catalogue.named(workflow)
+        page = await reviews.waiting(
+            context.store.database, workflow=workflow or None, after=after or None, limit=_PAGE + 1
+        )
+        return site.page(
+            "review.html",
+            request,
+            caller,
+            rows=page[:_PAGE],
+            workflow=workflow,
+            workflows=sorted(context.catalogue.by_name),
+            more=urlencode({"workflow": workflow, "after": page[_PAGE - 1].place})
+            if len(page) > _PAGE
+            else None,
+            is_first=not after,
+            who=caller.actor.name,
+            may_review=caller.may("review"),
+        )
+
+    @routes.post("/review/next")
+    async def claim_next(request: Request) -> RedirectResponse:
+        """The oldest item that nobody looks at."""
+        caller, form = await site.reader(request), await site.form(request)
+        workflow = form.get("workflow", "")
+        return await _go_on(desk_of(context, caller), workflow, None, {})
+
+    @routes.post("/review/{event_id}/claim")
+    async def claim(event_id: UUID, request: Request) -> RedirectResponse:
+        """Claim it, or prolong the claim; 409 says who else has it."""
+        caller, form = await site.reader(request), await site.form(request)
+        await desk_of(context, caller).claim(event_id)
+        return RedirectResponse(_desk_url(event_id, form.get("workflow", "")), 303)
+
+
+def _add_desk(routes: APIRouter, site: Site) -> None:
+    @routes.get("/review/{event_id}")
+    async def show_desk(event_id: UUID, request: Request, workflow: str = "") -> HTMLResponse:
+        """The text is read, and that is on record."""
+        caller = await site.reader(request)
+        return await _show(site, request, caller, event_id, workflow)
+
+    @routes.post("/review/{event_id}/decide")
+    async def decide(event_id: UUID, request: Request) -> Any:
+        """As the form says; then to the next item. What does not fit comes back with what was typed."""
+        caller, form = await site.reader(request), await site.form(request)
+        desk, workflow = desk_of(site.context, caller), form.get("workflow", "")
+        _, item = await desk.look(event_id)
+        _, after = (
+            await reviews.beside(site.context.store.database, item, workflow or None)
+            if item
+            else (None, None)
+        )
+        try:
+            result = await _decided(site, desk, event_id, form)
+        except InvalidCorrection as error:
+            return await _show(site, request, caller, event_id, workflow, wrong=str(error), form=form)
+        site.context.ring(result.workflow)
+        said = {"said": str(result.state), "of": str(event_id)}
+        if item is None:
+            return RedirectResponse(f"/events/{event_id}/story?{urlencode(said)}", 303)
+        return await _go_on(desk, workflow, after, said)
+
+
+async def _decided(site: Site, desk: Desk, event_id: UUID, form: Mapping[str, str]) -> Result:
+    try:
+        said = Said(form.get("comment", "").replace("\r\n", "\n"), int(form.get("revision", "")))
+    except ValueError as error:
+        raise Problem(400, "invalid_request", "the form names no revision; reload the page") from error
+    match form.get("action"):
+        case "save":
+            return await _saved(site, desk, event_id, said, form)
+        case "reject":
+            if not said.comment.strip():
+                raise InvalidCorrection("say why: receivers of the dead topic are told")
+            return await desk.reject(event_id, said)
+        case "back":
+            return await desk.send_back(event_id, said)
+    raise Problem(400, "invalid_request", "the form names no decision; reload the page")
+
+
+async def _saved(site: Site, desk: Desk, event_id: UUID, said: Said, form: Mapping[str, str]) -> Result:
+    """An approval where nothing was changed, else a correction."""
+    subject, _ = await desk.look(event_id)
+    entry = site.context.catalogue.named(subject.event.workflow)
+    made = changed(blanks(entry, subject.newest.data, None, typed(form)))
+    return await (desk.correct(event_id, said, settings=made) if made else desk.approve(event_id, said))
+
+
+async def _show(
+    site: Site,
+    request: Request,
+    caller: Caller,
+    event_id: UUID,
+    workflow: str,
+    *,
+    wrong: str | None = None,
+    form: Mapping[str, str] | None = None,
+) -> HTMLResponse:
+    desk = desk_of(site.context, caller)
+    subject, item = await desk.look(event_id)
+    entry = site.context.catalogue.named(subject.event.workflow)
+    newest = subject.newest
+    text = None if subject.event.is_erased else await desk.read(subject)
+    before, after = (
+        (None, None)
+        if item is None
+        else await reviews.beside(site.context.store.database, item, workflow or None)
+    )
+    return site.page(
+        "desk.html",
+        request,
+        caller,
+        status=422 if wrong else 200,
+        subject=subject,
+        newest=newest,
+        item=item,
+        taken=_taken(item, caller),
+        pieces=None if text is None else pieces(text, spans(newest.evidence)),
+        form=blanks(entry, newest.data, newest.evidence, typed(form or {})),
+        comment=(form or {}).get("comment", ""),
+        wrong=wrong,
+        workflow=workflow,
+        before=before and _desk_url(before, workflow),
+        after=after and _desk_url(after, workflow),
+        is_decided=_is_decided(subject, item),
+        of=request.query_params.get("of", ""),
+    )
+
+
+def _taken(item: Item | None, caller: Caller) -> Item | None:
+    """The item where somebody else looks at it."""
+    return item if item and item.claimed_by not in (None, caller.actor.name) else None
+
+
+def _is_decided(subject: Subject, item: Item | None) -> bool:
+    return item is None and subject.newest.outcome is not None
+
+
+async def _go_on(desk: Desk, workflow: str, after: UUID | None, said: Mapping[str, str]) -> RedirectResponse:
+    """To the next item that is free: the one behind, else the oldest, else to the queue, which is empty."""
+    try:
+        found = after and (await desk.claim(after)).event_id
+    except (Conflict, NotFound):
+        found = None
+    try:
+        found = found or (await desk.claim_next(workflow or None)).event_id
+    except NotFound:
+        query = {**({"workflow": workflow} if workflow else {}), **said}
+        return RedirectResponse(f"/review?{urlencode(query)}" if query else "/review", 303)
+    return RedirectResponse(_desk_url(found, workflow, **said), 303)
+
+
+def _desk_url(event_id: UUID, workflow: str, **more: str) -> str:
+    query = {**({"workflow": workflow} if workflow else {}), **more}
+    return f"/review/{event_id}?{urlencode(query)}" if query else f"/review/{event_id}"

@@ -1,0 +1,59 @@
+// What the desk cannot do without script: differences while one types, and the way from a field to its place.
+// It decides and sends like any form without it.
+(() => {
+  "use strict";
+  const desk = document.getElementById("desk");
+  if (!desk) return;
+  const all = (selector, within = document) => [...within.querySelectorAll(selector)];
+  const fields = all(".field");
+  const control = (field) => field.querySelector("input, textarea, select");
+  const save = document.querySelector("#save span");
+
+  function compare() {
+    let changed = 0;
+    for (const field of fields) {
+      const differs = control(field).value !== field.dataset.was.replaceAll("\r\n", "\n");
+      field.classList.toggle("changed", differs);
+      field.querySelector(".was").hidden = !differs;
+      changed += differs;
+    }
+    document.getElementById("changes").textContent = changed ? `${changed} changed` : "";
+    if (save) save.textContent = changed ? save.dataset.other : save.dataset.same;
+  }
+
+  function show(path, within = false) {
+    let first;
+    for (const mark of all("mark")) {
+      const here = mark.dataset.fields.split(" ").some((one) => one === path || (within && (one.startsWith(`${path}.`) || one.startsWith(`${path}[`))));
+      mark.classList.toggle("here", here);
+      if (here) first ??= mark;
+    }
+    first?.scrollIntoView({ block: "center", behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
+  }
+
+  desk.addEventListener("input", compare);
+  for (const field of fields) {
+    field.addEventListener("focusin", () => show(field.dataset.field, true));
+    field.querySelector(".restore").addEventListener("click", () => {
+      control(field).value = field.dataset.was;
+      compare();
+      control(field).focus();
+    });
+    for (const button of all(".place", field)) button.addEventListener("click", () => show(button.dataset.path));
+  }
+  for (const mark of all("mark")) mark.addEventListener("click", () => {
+    const name = mark.dataset.fields.split(" ")[0].split(/[.[]/)[0];
+    control(fields.find((field) => field.dataset.field === name))?.focus();
+  });
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+      event.preventDefault();
+      document.getElementById("save")?.click();
+    } else if (/^[1-9]$/.test(event.key) && !event.target.closest("input, textarea, select, dialog")) {
+      const field = fields[event.key - 1];
+      if (field) { event.preventDefault(); control(field).focus(); }
+    }
+  });
+  compare();
+  document.getElementById("wrong")?.scrollIntoView({ block: "center" });
+})();
