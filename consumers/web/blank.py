@@ -11,7 +11,8 @@ from pipeline.catalogue import Entry
 Widget = Literal["text", "long", "date", "number", "choice", "json"]
 
 #: Longer texts get more than one line.
-_LONG: Final = 80
+_LONG: Final = 60
+_LONGEST_LINE: Final = 500
 _PREFIX: Final = "v."
 
 
@@ -97,7 +98,9 @@ def _widget(kinds: list[Schema], was: str) -> Widget:
             return "choice"
         case "string" if one.get("format") == "date":
             return "date"
-        case "string" if one.get("maxLength", _LONG + 1) > _LONG or len(was) > _LONG or "\n" in was:
+        case "string" if (
+            one.get("maxLength", _LONGEST_LINE + 1) > _LONGEST_LINE or len(was) > _LONG or "\n" in was
+        ):
             return "long"
         case "string":
             return "text"

@@ -22,6 +22,8 @@ from pipeline.resolve import Subject
 from schemas.changeset import Result
 
 _PAGE: Final = 50
+#: Verdicts of a value that is where the model says.
+SURE: Final = ("exact", "normalised", "fuzzy", "ambiguous")
 
 
 def add(routes: APIRouter, site: Site) -> None:
@@ -163,6 +165,7 @@ async def _show(
         after=after and _desk_url(after, workflow),
         is_decided=_is_decided(subject, item),
         of=request.query_params.get("of", ""),
+        sure=SURE,
     )
 
 
