@@ -43,6 +43,7 @@ def _greet(running: Embedded, port: int) -> None:
     settings = running.deployment.settings
     topics = sorted(running.deployment.catalogue.by_topic)
     note(f"Penstock runs on {settings.database.url}; Ctrl-C stops it.")
+    note(f"  pages   http://{settings.api.host}:{port}/")
     note(f"  API     http://{settings.api.host}:{port}/docs")
     note(f"  topics  {', '.join(topics)}")
     if running.simulator:

@@ -65,7 +65,14 @@ class Site:
     def __post_init__(self) -> None:
         self.templates.globals.update(asset=self.assets.url, pages=PAGES, CAPPED=CAPPED)
         self.templates.filters.update(
-            money=_money, count=_count, capped=_capped, share=_share, when=_when, words=_words, ms=_ms
+            money=_money,
+            price=_price,
+            count=_count,
+            capped=_capped,
+            share=_share,
+            when=_when,
+            words=_words,
+            ms=_ms,
         )
 
     async def reader(self, request: Request) -> Caller:
@@ -117,6 +124,13 @@ class Site:
 
 def _money(micros: int | None) -> str:
     return money(micros) or _NONE
+
+
+def _price(micros: int | None) -> str:
+    """Money at a glance: two decimals, or three digits of what is less."""
+    if not micros or micros >= 1_000_000:
+        return _NONE if micros is None else f"{micros / 1_000_000:,.2f}"
+    return _money(round(micros, 3 - len(str(micros))))
 
 
 def _count(number: int | None) -> str:
