@@ -81,10 +81,8 @@ def _running(database: Path) -> Iterator[str]:
     try:
         if process.stderr is None:
             raise RuntimeError("the process has no stderr")
-        lines = [
-            line for line, _ in zip(process.stderr, range(_START_LINES), strict=False) if "pages" in line
-        ]
-        found = re.search(r"http\S+", lines[0]) if lines else None
+        line = next((line for line in process.stderr if "pages" in line), "")
+        found = re.search(r"http\S+", line)
         if found is None:
             raise RuntimeError("penstock dev did not print an address")
         yield found[0]

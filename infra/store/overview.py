@@ -1,6 +1,6 @@
 """A span of time in, what flowed through it out: events, outcomes, calls; and what waits now.
 
-Everything is counted in slots of a minute or ten by the database, from its indexes on time. What waits is
+Everything is counted in slots of a minute or an hour by the database, from its indexes on time. What waits is
 counted up to CAPPED, so that a long queue costs no more than a full one.
 """
 
@@ -31,7 +31,7 @@ _TIMED_CALLS: Final = 10_000
 #: How much of `2024-05-17T12:30` names a slot, and how long that is.
 _SLOTS: Final[Mapping[Span, tuple[int, timedelta, timedelta]]] = {
     "hour": (16, timedelta(minutes=1), timedelta(hours=1)),
-    "day": (15, timedelta(minutes=10), timedelta(days=1)),
+    "day": (13, timedelta(hours=1), timedelta(days=1)),
 }
 
 

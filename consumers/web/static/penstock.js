@@ -57,7 +57,7 @@
     const data = [chart.times, ...(chart.bars ? stacked(rows) : rows)];
     const grid = { stroke: getComputedStyle(place).color, font: "11px Inter, system-ui, sans-serif", ticks: { show: false } };
     const lines = { show: true, stroke: getComputedStyle(place).borderTopColor, width: 1 };
-    const bars = uPlot.paths.bars({ size: [0.82, 18, 1], radius: 0.15 });
+    const bars = uPlot.paths.bars({ size: [0.78, 28, 1], radius: 0.12, align: 1 });
     plots.get(place)?.destroy();
     plots.set(place, new uPlot({
       width: place.clientWidth - 12, height: 178, padding: [10, 18, 0, 0], legend: { show: false }, cursor: { y: false, points: { show: !chart.bars } },
