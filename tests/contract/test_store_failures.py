@@ -24,9 +24,7 @@ def broken(number: int, why: str) -> Changeset:
 
 
 async def page(store: SqlStore, reason: str, *, limit: int, after: Place | None = None) -> Page:
-    return await events(
-        store.database, workflow=LANE, state="dead", reason=reason, after=after, limit=limit
-    )
+    return await events(store.database, workflow=LANE, state="dead", reason=reason, after=after, limit=limit)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +60,9 @@ async def test_what_a_policy_rejects_is_there_too_and_what_succeeds_is_not(store
 
     found = await groups(store.database)
 
-    assert [(group.state, group.reason, group.count) for group in found.groups] == [("rejected", "no city", 1)]
+    assert [(group.state, group.reason, group.count) for group in found.groups] == [
+        ("rejected", "no city", 1)
+    ]
 
 
 async def test_a_replayed_event_leaves_its_group(store: SqlStore) -> None:

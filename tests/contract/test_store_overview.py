@@ -22,7 +22,12 @@ async def some_of_each(store: SqlStore) -> None:
     """Five came: two succeeded, one is for a person, one is dead, one is in flight."""
     claims = await claimed(store, 5)
     await store.commit(
-        [succeeded(claims[0]), succeeded(claims[1]), succeeded(claims[2], review("large")), gave_up(claims[3])]
+        [
+            succeeded(claims[0]),
+            succeeded(claims[1]),
+            succeeded(claims[2], review("large")),
+            gave_up(claims[3]),
+        ]
     )
     await decided_now(store)
 
@@ -114,5 +119,3 @@ def test_percentiles_are_of_the_nearest_rank(
     latencies: list[int], expected: tuple[int | None, int | None]
 ) -> None:
     assert percentiles(latencies) == expected
-
-
