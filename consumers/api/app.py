@@ -13,6 +13,7 @@ from consumers.api.context import ApiContext
 from consumers.api.door import Door
 from consumers.api.senders import senders
 from consumers.web import pages
+from consumers.web.site import Site
 
 _HEADERS: Final = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 
@@ -27,15 +28,16 @@ def create_app(context: ApiContext) -> FastAPI:
         redirect_slashes=False,
     )
     app.add_middleware(_Headers)
-    problems.install(app)
     door = Door(context)
     callers = Callers(context.store.database, context.embedded)
+    site = Site(context, callers, door)
+    problems.install(app, site.tell)
     # For the description only: `Callers` decides, and says why not.
     described = [] if context.embedded else [Depends(HTTPBearer(auto_error=False))]
     app.include_router(webhooks.router(context, door, senders(context.settings, context.catalogue)))
     app.include_router(topics.router(context, door, callers), dependencies=described)
     app.include_router(events.router(context, callers), dependencies=described)
-    app.include_router(pages.router(context, door, callers))
+    app.include_router(pages.router(site))
     return app
 
 

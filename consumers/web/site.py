@@ -15,6 +15,7 @@ from consumers.api.problems import Problem
 from consumers.commands.output import money
 from consumers.web.assets import Assets, load
 from infra.store.overview import CAPPED
+from pipeline.errors import StoreUnavailable
 
 #: Nothing runs, nothing is loaded and nothing is sent anywhere but what this server itself serves.
 CONTENT_SECURITY_POLICY: Final = (
@@ -89,13 +90,23 @@ class Site:
             raise Problem(403, "forbidden", f"the role {caller.role!r} may look; an operator may do this")
         return caller
 
-    def render(self, template: str, request: Request, caller: Caller, **values: Any) -> str:
+    async def tell(self, request: Request, problem: Problem) -> HTMLResponse | None:
+        """A problem as a page for a browser; who has to log in first is told elsewhere."""
+        if problem.status == 401 or "text/html" not in request.headers.get("accept", ""):
+            return None
+        try:
+            caller = await self.callers.identify(request)
+        except (Problem, StoreUnavailable):
+            caller = None
+        return self.page("error.html", request, caller, status=problem.status, problem=problem)
+
+    def render(self, template: str, request: Request, caller: Caller | None, **values: Any) -> str:
         """A template as text, with what every page needs."""
         theme = request.cookies.get("theme", "")
         return self.templates.get_template(template).render(
             caller=caller,
             csrf=getattr(caller, "csrf", None),
-            may_operate=caller.role in _OPERATORS,
+            may_operate=caller is not None and caller.role in _OPERATORS,
             path=request.url.path,
             base=str(request.base_url).rstrip("/"),
             theme=theme if theme in _THEMES else "",
@@ -104,7 +115,7 @@ class Site:
         )
 
     def page(
-        self, template: str, request: Request, caller: Caller, *, status: int = 200, **values: Any
+        self, template: str, request: Request, caller: Caller | None, *, status: int = 200, **values: Any
     ) -> HTMLResponse:
         """A whole page."""
         text = self.render(template, request, caller, **values)

@@ -1,4 +1,4 @@
-"""The pages in a real Chromium: what axe says of them, keys, the theme, what is live, charts, a phone's width."""
+"""The pages in a real Chromium: what axe says of them, keys, theme, what is live, charts, a phone's width."""
 
 import re
 import shutil

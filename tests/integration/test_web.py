@@ -25,6 +25,7 @@ from tests.api_world import DIALECTS, Api, add_token, database, running
 from tests.builders import SCRIBE, Facts, answer_of, entry
 from tests.contract.scenes import note, tried
 
+BROWSER: Final = {"Accept": "text/html,application/xhtml+xml"}
 ATTACK: Final = "<script>alert(document)</script> ![x](http://evil.example/x) \u202eright to left"
 FIXED: Final = ["/", "/?span=hour", "/failures", "/workflows", "/workflows/notes", "/spend", "/spend?by=day"]
 
@@ -43,7 +44,7 @@ async def api(rows: Database) -> AsyncIterator[Api]:
 
 async def see(api: Api, path: str, status: int = 200) -> str:
     """The text of a page."""
-    async with api.http.get(path) as answer:
+    async with api.http.get(path, headers=BROWSER) as answer:
         assert answer.status == status
         assert answer.content_type == "text/html"
         assert answer.headers["Content-Security-Policy"] == CONTENT_SECURITY_POLICY
@@ -147,7 +148,7 @@ async def test_a_dead_letter_is_replayed_once(api: Api) -> None:
     assert "replayed by local" in text
     assert api.rung == ["notes"]
     assert "No failures" in await see(api, "/failures")
-    async with api.http.post(f"/events/{event_id}/replay", data={"csrf": ""}) as answer:
+    async with api.http.post(f"/events/{event_id}/replay", data={"csrf": ""}, headers=BROWSER) as answer:
         assert answer.status == 409
         assert "Too late" in await answer.text()
 
@@ -194,7 +195,10 @@ async def test_what_is_not_there_is_told_as_a_page(api: Api) -> None:
 
     for path in ("/workflows/none", story, "/failures?workflow=none", "/workflows/notes?old=a&new=b"):
         assert "Not here" in await see(api, path, 404)
-    assert "invalid_request" in await see(api, "/spend?since=yesterday", 422)
+    for path in ("/spend?since=yesterday", "/spend?since=2026-01-02&until=2026-01-01", "/?span=year"):
+        assert "invalid_request" in await see(api, path, 422)
+    status, problem = await api.send("/workflows/none", b"", method="GET")
+    assert (status, problem["reason"]) == (404, "not_found"), "for a program it is a problem"
     assert "Not here" in await see(
         api, "/failures/events?workflow=notes&state=dead&reason=&at=x&after=y", 404
     )
