@@ -3,7 +3,7 @@
 #   make test ARGS="tests/unit -x"     a part of the tests, options of pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev run test check up down clean requirements
+.PHONY: help setup demo dev run test check screenshots up down clean requirements vendor
 
 BIN := .venv/bin
 RUNTIME := .venv/.installed-runtime
@@ -47,6 +47,9 @@ check: $(DEVELOPMENT)  ## Format, lint, types, import rules, contracts
 	$(BIN)/lint-imports
 	$(BIN)/penstock workflow contracts --check
 
+screenshots: $(DEVELOPMENT)  ## Every page, light and dark, desk and phone, into .local/screenshots
+	@$(BIN)/python -m infra.bench.screenshots
+
 down:  ## Stop the services; their data stays
 	@if [ -d "$${PENSTOCK_LOCAL_DIR:-.local}" ]; then $(ANY_PYTHON) -m infra.local down; fi
 
@@ -55,6 +58,9 @@ clean:  ## Stop the services; remove their data, .venv and all caches
 	@if [ -d .local ]; then $(ANY_PYTHON) -m infra.local down --wipe; fi
 	rm -rf .venv .local .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+vendor:  ## Fetch what pages need of others, at the versions of versions.json (needs npm)
+	$(ANY_PYTHON) -m infra.local.vendor
 
 requirements:  ## Resolve and pin the requirements anew (needs uv)
 	printf 'editables\nhatchling\n' | uv pip compile pyproject.toml - $(PIN) -o requirements.txt

@@ -16,15 +16,18 @@ import aiohttp
 from pydantic import SecretStr
 from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import create_async_engine
+from yarl import URL
 
 from consumers.api.app import create_app
+from consumers.api.callers import COOKIE
 from consumers.api.context import ApiContext
 from consumers.api.serve import serve
 from infra import schema, tables, tokens
 from infra.database import Database, connect
 from infra.settings import ApiSettings, Settings, SourceSettings
-from infra.store import SqlStore, administration
+from infra.store import SqlStore, administration, sessions
 from infra.store.administration import Token
+from infra.store.sessions import Opening
 from pipeline import IGNORED, Ignored, Source
 from pipeline.catalogue import Catalogue
 from pipeline.trail import noted
@@ -104,6 +107,19 @@ class Api:
     store: SqlStore
     rung: list[str]
     tokens: dict[str, str] = field(default_factory=dict)
+    session: str = ""
+    csrf: str = ""
+
+    async def log_in(self, name: str = "ada", role: str = "admin") -> None:
+        """From here on the client has the cookie of a person; `csrf` is what their forms carry."""
+        (self.session, digest), (self.csrf, _), (_, link) = (tokens.new_token() for _ in range(3))
+        record = noted("logged_in", {"user": name}, scribe=SCRIBE, now=datetime.now(UTC), nonce=self.session)
+        database = self.store.database
+        await sessions.add_link(database, link)
+        await sessions.open_by_link(
+            database, Opening(digest, self.csrf, 600.0), link, name=name, role=role, record=record
+        )
+        self.http.cookie_jar.update_cookies({COOKIE: self.session}, URL(str(self.http._base_url)))
 
     async def send(
         self, path: str, body: bytes | str, headers: Mapping[str, str] | None = None, *, method: str = "POST"
@@ -169,7 +185,8 @@ async def running(
     connector = aiohttp.TCPConnector(limit=connections)
     try:
         url = f"http://127.0.0.1:{await port}"
-        async with aiohttp.ClientSession(url, connector=connector) as http:
+        jar = aiohttp.CookieJar(unsafe=True)  # for an address instead of a name
+        async with aiohttp.ClientSession(url, connector=connector, cookie_jar=jar) as http:
             yield Api(http, store, rung)
     finally:
         stop.set()

@@ -39,9 +39,10 @@ def create_app(context: ApiContext) -> FastAPI:
     )
     app.state.max_body_bytes = context.settings.api.max_body_bytes
     app.add_middleware(Headers)
-    problems.install(app)
-    guard.install(app)
     door = Door(context)
+    site = Site(context, callers, door)
+    problems.install(app, site.tell)
+    guard.install(app)
     # For the description only: `Callers` decides, and says why not.
     described = [] if context.embedded else [Depends(HTTPBearer(auto_error=False))]
     app.include_router(webhooks.router(context, door, senders(context.settings, context.catalogue)))
@@ -49,7 +50,6 @@ def create_app(context: ApiContext) -> FastAPI:
     app.include_router(events.router(context, callers), dependencies=described)
     app.include_router(reviews.router(context, callers), dependencies=described)
     app.include_router(audit.router(context, callers), dependencies=described)
-    site = Site(context, callers, door)
     app.include_router(pages.router(site))
     app.include_router(login.router(context, callers, site.page))
     return app

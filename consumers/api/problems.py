@@ -1,7 +1,7 @@
 """What went wrong with a request in, an `application/problem+json` answer (RFC 9457) out."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -84,11 +84,16 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {**found, "default": {"description": "405, or 500 for a bug of ours", "content": content}}
 
 
-def install(app: FastAPI) -> None:
-    """Answer every error as a problem, FastAPI's own and our bugs too."""
+#: A problem as a page, for who asks for one; None for who does not.
+TellAsPage = Callable[[Request, Problem], Awaitable[Response | None]]
+
+
+def install(app: FastAPI, tell_as_page: TellAsPage) -> None:
+    """Answer every error as a problem, FastAPI's own and our bugs too; to a browser as a page."""
 
     async def told(request: Request, error: Exception) -> Response:
-        return answer(problem_of(error, request.method))
+        problem = problem_of(error, request.method)
+        return await tell_as_page(request, problem) or answer(problem)
 
     # Exception is apart in Starlette: answered by this too, then raised again, so that it is on record.
     for kind in (
@@ -98,6 +103,7 @@ def install(app: FastAPI) -> None:
         *_TOLD,
         RequestValidationError,
         HTTPException,
+        RequestValidationError,
         ClientDisconnect,
         Exception,
     ):

@@ -8,6 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
+from consumers.api.origin import form as read_form
 from consumers.replay import replay
 from consumers.web.site import Site
 from infra.store import failures
@@ -21,13 +22,14 @@ _CALLS_WITHIN: Final = timedelta(days=1)
 
 def add(routes: APIRouter, site: Site) -> None:
     """The groups, the events of one, and the replay of one event."""
-    database = site.context.store.database
+    _add_group(routes, site)
+    context, database = site.context, site.context.store.database
 
     @routes.get("/failures")
     async def show_failures(request: Request, workflow: str = "") -> HTMLResponse:
         caller = await site.reader(request)
         if workflow:
-            site.context.catalogue.named(workflow)
+            context.catalogue.named(workflow)
         found = await failures.groups(database, workflow=workflow or None)
         calls = await failures.failed_calls(database, within=_CALLS_WITHIN)
         return site.page(
@@ -38,8 +40,21 @@ def add(routes: APIRouter, site: Site) -> None:
             calls=calls,
             sentence=sentence,
             workflow=workflow,
-            workflows=sorted(site.context.catalogue.by_name),
+            workflows=sorted(context.catalogue.by_name),
         )
+
+    @routes.post("/events/{event_id}/replay")
+    async def replay_event(event_id: UUID, request: Request) -> RedirectResponse:
+        caller = await site.reader(request)
+        await read_form(request)
+        actor = Actor("person", caller.name)
+        result = await replay(context.store, context.catalogue, event_id, actor=actor)
+        context.ring(result.workflow)
+        return RedirectResponse(f"/events/{event_id}/story?said=replayed", 303)
+
+
+def _add_group(routes: APIRouter, site: Site) -> None:
+    database = site.context.store.database
 
     @routes.get("/failures/events")
     async def show_group(
@@ -63,16 +78,6 @@ def add(routes: APIRouter, site: Site) -> None:
             first=urlencode(group) if place else None,
             more=more,
         )
-
-    @routes.post("/events/{event_id}/replay")
-    async def replay_event(event_id: UUID, request: Request) -> RedirectResponse:
-        caller = await site.reader(request)
-        await site.form(request)
-        context = site.context
-        actor = Actor("person", caller.name)
-        result = await replay(context.store, context.catalogue, event_id, actor=actor)
-        context.ring(result.workflow)
-        return RedirectResponse(f"/events/{event_id}/story?said=replayed", 303)
 
 
 def _place(at: str, after: str) -> Place:

@@ -10,6 +10,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from consumers.api.callers import Caller
 from consumers.web.overview import Pictures
 from consumers.web.site import Site
+from infra.database import whole
 from infra.store.overview import Span
 
 _LOOK_SECONDS: Final = 2.0
@@ -35,4 +36,4 @@ def add(routes: APIRouter, site: Site, pictures: Pictures) -> None:
                 async with asyncio.timeout(_LOOK_SECONDS):
                     await stop.wait()
             except TimeoutError:
-                await site.reader(request)  # whoever is logged out sees no more
+                await whole(site.reader(request))  # whoever is logged out sees no more

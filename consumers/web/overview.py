@@ -1,5 +1,6 @@
 """`/`: what flows through, what waits for whom, what it costs."""
 
+import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from fastapi.responses import HTMLResponse
 
 from consumers.commands.waiting import sentence
 from consumers.web.site import Site
+from infra.database import whole
 from infra.store import administration, endpoints, windows
 from infra.store import overview as store
 from infra.store.overview import Overview, Slot, Span
@@ -50,16 +52,22 @@ class Pictures:
 
     site: Site
     _kept: dict[Span, tuple[float, Picture]] = field(default_factory=dict)
+    _drawing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def newest(self, span: Span) -> Picture:
-        good_until, picture = self._kept.get(span, (0.0, None))
-        if picture is not None and time.monotonic() < good_until:
+        """Drawn to its end even when who asked is gone: a query that is cancelled keeps its connection."""
+        return await whole(self._newest(span))
+
+    async def _newest(self, span: Span) -> Picture:
+        async with self._drawing:
+            good_until, picture = self._kept.get(span, (0.0, None))
+            if picture is not None and time.monotonic() < good_until:
+                return picture
+            began = time.monotonic()
+            picture = await _draw(self.site, span)
+            ended = time.monotonic()
+            self._kept[span] = (ended + max(_FRESH_SECONDS, _SHARE * (ended - began)), picture)
             return picture
-        began = time.monotonic()
-        picture = await _draw(self.site, span)
-        took = time.monotonic() - began
-        self._kept[span] = (began + took + max(_FRESH_SECONDS, _SHARE * took), picture)
-        return picture
 
 
 def add(routes: APIRouter, site: Site, pictures: Pictures) -> None:

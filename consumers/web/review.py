@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from consumers.api.callers import Caller
+from consumers.api.origin import form as read_form
 from consumers.api.problems import Problem
 from consumers.api.reviews import desk_of
 from consumers.desk import Desk, Said
@@ -61,14 +62,14 @@ def _add_queue(routes: APIRouter, site: Site) -> None:
     @routes.post("/review/next")
     async def claim_next(request: Request) -> RedirectResponse:
         """The oldest item that nobody looks at."""
-        caller, form = await site.reader(request), await site.form(request)
+        caller, form = await site.reader(request), await read_form(request)
         workflow = form.get("workflow", "")
         return await _go_on(desk_of(context, caller), workflow, None, {})
 
     @routes.post("/review/{event_id}/claim")
     async def claim(event_id: UUID, request: Request) -> RedirectResponse:
         """Claim it, or prolong the claim; 409 says who else has it."""
-        caller, form = await site.reader(request), await site.form(request)
+        caller, form = await site.reader(request), await read_form(request)
         await desk_of(context, caller).claim(event_id)
         return RedirectResponse(_desk_url(event_id, form.get("workflow", "")), 303)
 
@@ -83,7 +84,7 @@ def _add_desk(routes: APIRouter, site: Site) -> None:
     @routes.post("/review/{event_id}/decide")
     async def decide(event_id: UUID, request: Request) -> Any:
         """As the form says; then to the next item. What does not fit comes back with what was typed."""
-        caller, form = await site.reader(request), await site.form(request)
+        caller, form = await site.reader(request), await read_form(request)
         desk, workflow = desk_of(site.context, caller), form.get("workflow", "")
         _, item = await desk.look(event_id)
         _, after = (

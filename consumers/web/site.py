@@ -15,6 +15,7 @@ from consumers.api.problems import Problem
 from consumers.commands.output import money
 from consumers.web.assets import Assets, load
 from infra.store.overview import CAPPED
+from pipeline.errors import StoreUnavailable
 
 #: The pages of the navigation that exist: path, name, icon.
 PAGES: Final = (
@@ -39,7 +40,6 @@ SAID: Final = {
     "duplicate": "The same event was stored before: this is it.",
 }
 _THEMES: Final = ("light", "dark")
-_MAX_FIELDS: Final = 20
 #: Stands where there is no number.
 _NONE: Final = "\N{EN DASH}"
 
@@ -65,12 +65,29 @@ class Site:
     def __post_init__(self) -> None:
         self.templates.globals.update(asset=self.assets.url, pages=PAGES, CAPPED=CAPPED)
         self.templates.filters.update(
-            money=_money, count=_count, capped=_capped, share=_share, when=_when, words=_words, ms=_ms
+            money=_money,
+            price=_price,
+            count=_count,
+            capped=_capped,
+            share=_share,
+            when=_when,
+            words=_words,
+            ms=_ms,
         )
 
     async def reader(self, request: Request) -> Caller:
         """Who looks at a page; what they may do was asked at the gate."""
         return await self.callers.identify(request)
+
+    async def tell(self, request: Request, problem: Problem) -> HTMLResponse | None:
+        """A problem as a page for a browser; who has to log in first is told elsewhere."""
+        if problem.status == 401 or "text/html" not in request.headers.get("accept", ""):
+            return None
+        try:
+            caller = await self.callers.visitor(request)
+        except (Problem, StoreUnavailable):
+            caller = None
+        return self.page("error.html", request, caller, status=problem.status, problem=problem)
 
     def render(self, template: str, request: Request, caller: Caller | None, **values: Any) -> str:
         """A template as text, with what every page needs."""
@@ -92,20 +109,16 @@ class Site:
         """A whole page."""
         return HTMLResponse(self.render(template, request, caller, **values), status)
 
-    async def form(self, request: Request) -> dict[str, str]:
-        """The fields of a form that was posted; raises Problem 411 or 413."""
-        claimed = request.headers.get("content-length", "")
-        if not claimed.isdigit():
-            raise Problem(411, "length_required", "send the form with a Content-Length")
-        # Percent signs make three bytes of one.
-        if int(claimed) > 3 * self.context.settings.api.max_body_bytes:
-            raise Problem(413, "too_large", "the form is too large (PENSTOCK_API__MAX_BODY_BYTES)")
-        fields = await request.form(max_fields=_MAX_FIELDS, max_files=0)
-        return {name: value for name, value in fields.items() if isinstance(value, str)}
-
 
 def _money(micros: int | None) -> str:
     return money(micros) or _NONE
+
+
+def _price(micros: int | None) -> str:
+    """Money at a glance: two decimals, or three digits of what is less."""
+    if not micros or micros >= 1_000_000:
+        return _NONE if micros is None else f"{micros / 1_000_000:,.2f}"
+    return _money(round(micros, 3 - len(str(micros))))
 
 
 def _count(number: int | None) -> str:

@@ -11,11 +11,12 @@ from infra.store.spend import By, spent
 from infra.store.windows import budgets
 
 _VIEWS: tuple[By, ...] = ("workflow", "model", "day", "source")
-_WEEK = timedelta(days=6)
+#: Periods to choose from, by how many days before today they begin.
+_PERIODS = (("Today", 0), ("7 days", 6), ("30 days", 29))
 
 
 def add(routes: APIRouter, site: Site) -> None:
-    """The page; its period is a week unless the address says otherwise."""
+    """The page; its period is today, as the command's, unless the address says otherwise."""
     database = site.context.store.database
 
     @routes.get("/spend")
@@ -23,8 +24,9 @@ def add(routes: APIRouter, site: Site) -> None:
         request: Request, by: By = "workflow", since: str = "", until: str = ""
     ) -> HTMLResponse:
         caller = await site.reader(request)
-        last = _day(until) or site.context.clock().date()
-        first = _day(since) or last - _WEEK
+        today = site.context.clock().date()
+        last = _day(until) or today
+        first = _day(since) or last
         if first > last:
             raise Problem(422, "invalid_request", f"{first} is after {last}: choose an earlier first day")
         return site.page(
@@ -33,6 +35,8 @@ def add(routes: APIRouter, site: Site) -> None:
             caller,
             by=by,
             views=_VIEWS,
+            today=today.isoformat(),
+            periods=[(name, (today - timedelta(days=days)).isoformat()) for name, days in _PERIODS],
             since=first.isoformat(),
             until=last.isoformat(),
             found=await spent(database, by, since=first, until=last),

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
 from consumers.api.callers import Caller
+from consumers.api.origin import form as read_form
 from consumers.reveal import reveal
 from consumers.story import gather
 from consumers.web.marked import visible
@@ -29,7 +30,7 @@ def add(routes: APIRouter, site: Site) -> None:
     async def read_texts(event_id: UUID, request: Request) -> HTMLResponse:
         """The same with every text, for who may read them; that they do is on record first."""
         caller = await site.reader(request)
-        await site.form(request)
+        await read_form(request)
         scribe = replace(site.context.scribe, actor=caller.actor)
         texts = await reveal(site.context.store, event_id, scribe=scribe, now=site.context.clock())
         return await _show(site, request, caller, event_id, texts)

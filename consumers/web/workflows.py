@@ -10,6 +10,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from consumers.api.callers import Caller
 from consumers.api.door import Arrival, Receipt
+from consumers.api.origin import form as read_form
 from consumers.api.problems import Problem, problem_of
 from consumers.lanes import set_paused
 from consumers.web import fields
@@ -39,7 +40,7 @@ def add(routes: APIRouter, site: Site) -> None:
     @routes.post("/workflows/{name}/test")
     async def send_test_event(name: str, request: Request) -> Response:
         caller = await site.reader(request)
-        entry, form = context.catalogue.named(name), await site.form(request)
+        entry, form = context.catalogue.named(name), await read_form(request)
         text = form.get("data", "")
         try:
             receipt = await _send(site, caller, entry, text)
@@ -123,7 +124,7 @@ def _difference(known: Sequence[Registered], sides: tuple[str, str]) -> Differen
 
 async def _switch(site: Site, name: str, request: Request, *, paused: bool) -> RedirectResponse:
     caller = await site.reader(request)
-    await site.form(request)
+    await read_form(request)
     context = site.context
     actor = Actor("person", caller.name)
     changed = await set_paused(context.store, context.catalogue, name, paused=paused, actor=actor)

@@ -23,7 +23,8 @@ from infra.tables.decisions import FAILED
 
 #: What stands for a number in a group's reason.
 ANY_NUMBER: Final = "#"
-_NUMBER: Final = re.compile(r"\d+(?:[.,]\d+)*")
+#: Of its own, not part of a name: neither `v1` nor `UTF-8`.
+_NUMBER: Final = re.compile(r"(?<![\w.-])\d+(?:[.,:]\d+)*(?!\w)")
 _CHUNK: Final = 500
 
 

@@ -1,6 +1,6 @@
 """A span of time in, what flowed through it out: events, outcomes, calls; and what waits now.
 
-Everything is counted in slots of a minute or ten by the database, from its indexes on time. What waits is
+Everything is counted in slots of a minute or an hour by the database, from its indexes on time. What waits is
 counted up to CAPPED, so that a long queue costs no more than a full one.
 """
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal
 
-from sqlalchemy import ColumnElement, Select, case, func, literal_column, select
+from sqlalchemy import ColumnElement, Select, func, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from infra import tables as t
@@ -31,7 +31,7 @@ _TIMED_CALLS: Final = 10_000
 #: How much of `2024-05-17T12:30` names a slot, and how long that is.
 _SLOTS: Final[Mapping[Span, tuple[int, timedelta, timedelta]]] = {
     "hour": (16, timedelta(minutes=1), timedelta(hours=1)),
-    "day": (15, timedelta(minutes=10), timedelta(days=1)),
+    "day": (13, timedelta(hours=1), timedelta(days=1)),
 }
 
 
@@ -107,36 +107,27 @@ async def overview(database: Database, workflows: Collection[str], span: Span) -
         outcomes = await _amounts(connection, _outcomes(workflows, since, length))
         calls = {row[0]: row for row in await connection.execute(_calls(since, length))}
         timed = await _latencies(connection, since, length)
-        working = {row[0]: row for row in await connection.execute(_work())}
+        working = {row[0]: int(row[1]) for row in await connection.execute(_in_flight())}
+        claimed = int((await connection.execute(_claimed())).scalar_one())
         reviews = {row[0]: int(row[1]) for row in await connection.execute(_reviews())}
         oldest = (await connection.execute(select(func.min(t.review.c.created_at)))).scalar()
         failures = (await connection.execute(_failures())).scalar_one()
     came, ended = _sums(accepted, by="slot"), _sums(outcomes, by="slot")
-    entered, left = _sums(accepted, by="workflow"), _sums(outcomes, by="workflow")
-    every = percentiles([ms for found in timed.values() for ms in found])
+    p50_ms, p95_ms = percentiles([ms for found in timed.values() for ms in found])
     return Overview(
         at=now,
         slots=tuple(
             _slot(begin, came[name].total(), ended[name], calls.get(name), timed.get(name, ()))
             for begin, name in _begins(since, now, step, length)
         ),
-        flows=tuple(
-            Flow(
-                name,
-                entered[name].total(),
-                left[name],
-                int(working[name][1]) if name in working else 0,
-                reviews.get(name, 0),
-            )
-            for name in sorted(workflows)
-        ),
-        in_flight=sum(int(row[1]) for row in working.values()),
-        claimed=sum(int(row[2]) for row in working.values()),
+        flows=_flows(workflows, accepted, outcomes, working, reviews),
+        in_flight=sum(working.values()),
+        claimed=claimed,
         reviews=sum(reviews.values()),
         oldest_review=oldest,
         failures=int(failures),
-        p50_ms=every[0],
-        p95_ms=every[1],
+        p50_ms=p50_ms,
+        p95_ms=p95_ms,
     )
 
 
@@ -163,6 +154,20 @@ def _sums(amounts: Iterable[_Amount], *, by: Literal["slot", "workflow"]) -> def
     for one in amounts:
         found[one.slot if by == "slot" else one.workflow][one.state] += one.amount
     return found
+
+
+def _flows(
+    workflows: Collection[str],
+    accepted: Sequence[_Amount],
+    outcomes: Sequence[_Amount],
+    working: Mapping[str, int],
+    reviews: Mapping[str, int],
+) -> tuple[Flow, ...]:
+    came, ended = _sums(accepted, by="workflow"), _sums(outcomes, by="workflow")
+    return tuple(
+        Flow(name, came[name].total(), ended[name], working.get(name, 0), reviews.get(name, 0))
+        for name in sorted(workflows)
+    )
 
 
 def _slot(
@@ -222,10 +227,15 @@ async def _latencies(connection: AsyncConnection, since: datetime, length: int) 
     return dict(found)
 
 
-def _work() -> Select[Any]:
-    """In flight by lane: how many, and how many of them are claimed."""
-    w = select(t.work.c.lane, t.work.c.lease_until).limit(CAPPED + 1).subquery().c
-    return select(w.lane, func.count(), func.sum(case((w.lease_until > NOW, 1), else_=0))).group_by(w.lane)
+def _in_flight() -> Select[Any]:
+    w = select(t.work.c.lane).limit(CAPPED + 1).subquery().c
+    return select(w.lane, func.count()).group_by(w.lane)
+
+
+def _claimed() -> Select[Any]:
+    """How many of the first in flight somebody works on."""
+    w = select(t.work.c.lease_until).limit(CAPPED + 1).subquery().c
+    return select(func.count()).where(w.lease_until > NOW)
 
 
 def _reviews() -> Select[Any]:

@@ -67,12 +67,12 @@
     const data = [chart.times, ...(chart.bars ? stacked(rows) : rows)];
     const grid = { stroke: getComputedStyle(place).color, font: "11px Inter, system-ui, sans-serif", ticks: { show: false } };
     const lines = { show: true, stroke: getComputedStyle(place).borderTopColor, width: 1 };
-    const bars = uPlot.paths.bars({ size: [0.82, 18, 1], radius: 0.15 });
+    const bars = uPlot.paths.bars({ size: [0.78, 28, 1], radius: 0.12, align: 1 });
     plots.get(place)?.destroy();
     plots.set(place, new uPlot({
-      width: place.clientWidth - 12, height: 180, legend: { show: false }, cursor: { y: false, points: { show: !chart.bars } },
-      scales: { x: { range: [chart.times[0], chart.times.at(-1) + chart.step] }, y: { range: (_, low, high) => [0, (high || 1) * 1.1] } },
-      axes: [{ ...grid, grid: { show: false }, values: (_, ticks) => ticks.map((t) => new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" }).format(t * 1000)), space: 60 },
+      width: place.clientWidth - 12, height: 178, padding: [10, 18, 0, 0], legend: { show: false }, cursor: { y: false, points: { show: !chart.bars } },
+      scales: { x: { range: [chart.times[0], chart.times.at(-1) + chart.step] }, y: { range: (_, low, high) => [0, (high || 1) * 1.05] } },
+      axes: [{ ...grid, size: 26, grid: { show: false }, values: (_, ticks) => ticks.map((t) => new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" }).format(t * 1000)), space: 60 },
         { ...grid, grid: lines, size: 52, space: 34, values: (_, ticks) => ticks.map((tick) => spell[chart.unit](tick)), incrs: chart.unit === "count" ? [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 1e5, 1e6] : undefined }],
       series: [{}, ...chart.series.map((one) => ({ stroke: colour(one.tone), fill: chart.bars ? colour(one.tone) : undefined, width: chart.bars ? 0 : 1.75, paths: chart.bars ? bars : undefined, points: { show: !chart.bars && one.values.filter((v) => v !== null).length < 3, size: 6 }, spanGaps: false }))],
       hooks: { setCursor: [(plot) => tell(place, chart, plot.cursor.idx)] },
