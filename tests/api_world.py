@@ -13,6 +13,7 @@ from typing import Any, Final
 from uuid import uuid4
 
 import aiohttp
+from fastapi import FastAPI
 from pydantic import SecretStr
 from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -103,6 +104,8 @@ class Api:
     http: aiohttp.ClientSession
     store: SqlStore
     rung: list[str]
+    url: str
+    app: FastAPI
     tokens: dict[str, str] = field(default_factory=dict)
 
     async def send(
@@ -165,12 +168,13 @@ async def running(
         embedded=embedded,
     )
     stop, port = asyncio.Event(), asyncio.get_running_loop().create_future()
-    server = asyncio.create_task(serve(create_app(context), "127.0.0.1", 0, stop=stop, bound=port.set_result))
+    app = create_app(context)
+    server = asyncio.create_task(serve(app, "127.0.0.1", 0, stop=stop, bound=port.set_result))
     connector = aiohttp.TCPConnector(limit=connections)
     try:
         url = f"http://127.0.0.1:{await port}"
         async with aiohttp.ClientSession(url, connector=connector) as http:
-            yield Api(http, store, rung)
+            yield Api(http, store, rung, url, app)
     finally:
         stop.set()
         await server
