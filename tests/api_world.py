@@ -13,6 +13,7 @@ from typing import Any, Final
 from uuid import uuid4
 
 import aiohttp
+from fastapi import FastAPI
 from pydantic import SecretStr
 from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -106,6 +107,8 @@ class Api:
     http: aiohttp.ClientSession
     store: SqlStore
     rung: list[str]
+    url: str
+    app: FastAPI
     tokens: dict[str, str] = field(default_factory=dict)
     session: str = ""
     csrf: str = ""
@@ -119,7 +122,7 @@ class Api:
         await sessions.open_by_link(
             database, Opening(digest, self.csrf, 600.0), link, name=name, role=role, record=record
         )
-        self.http.cookie_jar.update_cookies({COOKIE: self.session}, URL(str(self.http._base_url)))
+        self.http.cookie_jar.update_cookies({COOKIE: self.session}, URL(self.url))
 
     async def send(
         self, path: str, body: bytes | str, headers: Mapping[str, str] | None = None, *, method: str = "POST"
@@ -181,13 +184,14 @@ async def running(
         embedded=embedded,
     )
     stop, port = asyncio.Event(), asyncio.get_running_loop().create_future()
-    server = asyncio.create_task(serve(create_app(context), "127.0.0.1", 0, stop=stop, bound=port.set_result))
+    app = create_app(context)
+    server = asyncio.create_task(serve(app, "127.0.0.1", 0, stop=stop, bound=port.set_result))
     connector = aiohttp.TCPConnector(limit=connections)
     try:
         url = f"http://127.0.0.1:{await port}"
         jar = aiohttp.CookieJar(unsafe=True)  # for an address instead of a name
         async with aiohttp.ClientSession(url, connector=connector, cookie_jar=jar) as http:
-            yield Api(http, store, rung)
+            yield Api(http, store, rung, url, app)
     finally:
         stop.set()
         await server

@@ -66,7 +66,7 @@ PAGES: Final[Mapping[str, Needs]] = {
     "GET /workflows/{name}": ("read",),
     "POST /workflows/{name}/pause": ("operate",),
     "POST /workflows/{name}/resume": ("operate",),
-    "POST /workflows/{name}/test": ("send",),
+    "POST /workflows/{name}/test": ("operate",),
 }
 
 

@@ -70,7 +70,7 @@ async def check_csrf(request: Request, expected: str) -> None:
 
 
 async def form(request: Request) -> dict[str, str]:
-    """The fields of a posted form, read once; raises Problem 411 or 413. A repeated field's last counts."""
+    """The fields of a posted form; raises Problem 411 or 413. Of a repeated field the last counts."""
     claimed = request.headers.get("content-length", "")
     if not (claimed.isascii() and claimed.isdigit()):
         raise Problem(411, "length_required", "send the form with a Content-Length")

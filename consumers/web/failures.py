@@ -15,7 +15,6 @@ from infra.store import failures
 from infra.store.failures import Place
 from pipeline.errors import NotFound
 from pipeline.record import sentence
-from schemas.changeset import Actor
 
 _CALLS_WITHIN: Final = timedelta(days=1)
 
@@ -47,7 +46,7 @@ def add(routes: APIRouter, site: Site) -> None:
     async def replay_event(event_id: UUID, request: Request) -> RedirectResponse:
         caller = await site.reader(request)
         await read_form(request)
-        actor = Actor("person", caller.name)
+        actor = caller.actor
         result = await replay(context.store, context.catalogue, event_id, actor=actor)
         context.ring(result.workflow)
         return RedirectResponse(f"/events/{event_id}/story?said=replayed", 303)

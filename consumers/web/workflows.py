@@ -21,7 +21,6 @@ from pipeline.catalogue import Entry
 from pipeline.errors import InvalidEvent, NotFound
 from pipeline.receive import parse, plain
 from pipeline.versions import Difference, difference
-from schemas.changeset import Actor
 
 
 def add(routes: APIRouter, site: Site) -> None:
@@ -126,7 +125,7 @@ async def _switch(site: Site, name: str, request: Request, *, paused: bool) -> R
     caller = await site.reader(request)
     await read_form(request)
     context = site.context
-    actor = Actor("person", caller.name)
+    actor = caller.actor
     changed = await set_paused(context.store, context.catalogue, name, paused=paused, actor=actor)
     if not paused:
         context.ring(name)

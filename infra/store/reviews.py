@@ -128,7 +128,7 @@ def taken(found: Item) -> Conflict:
     since, until = (
         f"{one.astimezone():%H:%M}" if one else "" for one in (found.claimed_at, found.claimed_until)
     )
-    who = (found.claimed_by or "").removeprefix("os:")
+    who = (found.claimed_by or "").rpartition(":")[2]
     return Conflict(f"event {found.event_id} is claimed by {who} since {since}, until {until}")
 
 

@@ -77,15 +77,13 @@ async def browsing(
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = await browser.new_page(
-            base_url=str(api.http._base_url),
+            base_url=api.url,
             color_scheme="dark" if theme == "dark" else "light",
             viewport={"width": (size or DESK)["width"], "height": (size or DESK)["height"]},
             timezone_id="Asia/Kolkata",
             locale="en-GB",
         )
-        await page.context.add_cookies(
-            [{"name": COOKIE, "value": api.session, "url": str(api.http._base_url)}]
-        )
+        await page.context.add_cookies([{"name": COOKIE, "value": api.session, "url": api.url}])
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
         yield page

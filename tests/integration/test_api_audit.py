@@ -124,13 +124,13 @@ async def test_texts_are_for_reviewers_and_that_they_were_read_is_on_record(api:
     (content, *_) = json.loads(lines[1])["contents"]
     assert json.loads(base64.b64decode(content["bytes"])) == {"text": "hello"}
     reads = (await get(api, "records?kind=payload_read"))[1]["records"]
-    assert [(one["actor"], one["event_id"]) for one in reads] == [("reviewer-1", event_id)] * 2
+    assert [(one["actor"], one["event_id"]) for one in reads] == [("token:reviewer-1", event_id)] * 2
 
 
 @pytest.mark.parametrize(
     ("path", "role", "status", "told"),
     [
-        ("records", "sender", 403, "viewer and up may"),
+        ("records", "sender", 403, "may not do this"),
         ("records/x", "viewer", 404, "GET /api/audit/records"),
         ("records?since=yesterday", "viewer", 422, "since: "),
         ("records?colour=red", "viewer", 422, "colour: "),

@@ -82,7 +82,7 @@ async def test_a_correction_is_a_revision_that_is_published(api: Api) -> None:
 
     assert (status, found["state"], found["revision"], found["supersedes"]) == (200, "corrected", 2, 1)
     assert await api.count(t.outbox, t.outbox.c.topic == "notes.facts.v1") == 1
-    assert await api.count(t.audit_record, t.audit_record.c.actor_name == "reviewer-1") == 1
+    assert await api.count(t.audit_record, t.audit_record.c.actor_name == "token:reviewer-1") == 1
     assert [item["id"] for item in (await listed(api))["items"]] == ["n-1", "n-2"]
     _, seen = await api.send(path, b"", api.bearer("viewer"), method="GET")
     assert (seen["published"], seen["item"], seen["data"]["amount"]) == (2, None, "2.50")
@@ -101,7 +101,7 @@ async def test_approve_reject_and_back(api: Api) -> None:
 
 async def test_a_second_person_is_told_who_has_it(api: Api) -> None:
     status, mine = await decide(api, "claim", None)
-    assert (status, mine["claimed_by"]) == (200, "reviewer-1")
+    assert (status, mine["claimed_by"]) == (200, "token:reviewer-1")
 
     for what, body in (("claim", None), ("approve", {"revision": 1}), ("release", None)):
         status, problem = await decide(api, what, body, "operator")
