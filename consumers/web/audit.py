@@ -13,7 +13,7 @@ from consumers.api.problems import Problem
 from consumers.filters import Filters
 from consumers.web.site import Site
 from infra.store import proofs, search
-from infra.store.search import Place
+from infra.store.search import Found, Place
 
 _PAGE: Final = 50
 #: What people look for most often: a name, and the search it stands for.
@@ -44,7 +44,12 @@ class Shown(Filters):
 
 
 def add(routes: APIRouter, site: Site) -> None:
-    """The three routes."""
+    """The table, its count, and one record."""
+    _add_table(routes, site)
+    _add_record(routes, site)
+
+
+def _add_table(routes: APIRouter, site: Site) -> None:
     database = site.context.store.database
 
     @routes.get("/audit")
@@ -55,43 +60,44 @@ def add(routes: APIRouter, site: Site) -> None:
         if asked is not None:
             place = None if asked.after is None else _place(asked.after)
             page = await search.page(database, asked.search, after=place, limit=_PAGE + 1)
-        query = _query(request)
-        more = str(page[_PAGE - 1].place) if page and len(page) > _PAGE else None
-        return site.page(
-            "audit.html",
-            request,
-            caller,
-            rows=None if page is None else page[:_PAGE],
-            wrong=wrong,
-            query=query,
-            string=urlencode(query, doseq=True),
-            views=[(name, urlencode(view), view == query) for name, view in VIEWS],
-            kinds=KINDS,
-            outcomes=OUTCOMES,
-            workflows=sorted(site.context.catalogue.by_name),
-            older=None if more is None else urlencode({**query, "after": more}, doseq=True),
-            is_first="after" not in request.query_params,
-            command=_command(query),
-        )
+        return site.page("audit.html", request, caller, wrong=wrong, **_values(site, request, page))
 
     @routes.get("/audit/count")
     async def count_records(request: Request, asked: Annotated[Shown, Query()]) -> HTMLResponse:
         """For the page, which does not wait for it."""
-        caller = await site.reader(request)
-        return site.page(
-            "audit_count.html", request, caller, found=await search.count(database, asked.search)
-        )
+        caller, found = await site.reader(request), await search.count(database, asked.search)
+        return site.page("audit_count.html", request, caller, found=found)
+
+
+def _add_record(routes: APIRouter, site: Site) -> None:
+    database = site.context.store.database
 
     @routes.get("/audit/{record_id}")
     async def show_record(record_id: UUID, request: Request) -> HTMLResponse:
-        caller = await site.reader(request)
-        found = await search.one(database, record_id)
+        caller, found = await site.reader(request), await search.one(database, record_id)
         async with database.read() as connection:
             seal = await proofs.seal_of(connection, record_id)
         told = json.loads(found.canonical)
-        return site.page(
-            "record.html", request, caller, found=found, told=told, seal=seal, text=_laid_out(told)
-        )
+        laid_out = json.dumps(told, indent=2, ensure_ascii=False)
+        return site.page("record.html", request, caller, found=found, told=told, seal=seal, text=laid_out)
+
+
+def _values(site: Site, request: Request, page: list[Found] | None) -> dict[str, Any]:
+    """What the table shows: `page` has one row more than that, if there is a next one."""
+    query = _query(request)
+    more = str(page[_PAGE - 1].place) if page and len(page) > _PAGE else None
+    return {
+        "rows": None if page is None else page[:_PAGE],
+        "query": query,
+        "string": urlencode(query, doseq=True),
+        "views": [(name, urlencode(view), view == query) for name, view in VIEWS],
+        "kinds": KINDS,
+        "outcomes": OUTCOMES,
+        "workflows": sorted(site.context.catalogue.by_name),
+        "older": None if more is None else urlencode({**query, "after": more}, doseq=True),
+        "is_first": "after" not in request.query_params,
+        "command": _command(query),
+    }
 
 
 def _asked(request: Request) -> tuple[Shown | None, str | None]:
@@ -125,7 +131,3 @@ def _command(query: dict[str, str]) -> str:
         f"--{name} '{text}'" if " " in text else f"--{name} {text}" for name, text in query.items()
     )
     return f"penstock audit list {words}".rstrip()
-
-
-def _laid_out(told: dict[str, Any]) -> str:
-    return json.dumps(told, indent=2, ensure_ascii=False)

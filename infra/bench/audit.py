@@ -96,21 +96,13 @@ def sample() -> Rows:
         decided_at=_NOW,
         data={"company": "Corner Books", "total": "8.99"},
     )
-    body = {
-        "attempts": [
-            {
-                "request_sha256": "0" * 64,
-                "response_sha256": "0" * 64,
-                "endpoint": "fast-1@here",
-                "latency_ms": 40,
-            }
-        ]
-    }
+    attempt = {"request_sha256": "0" * 64, "response_sha256": "0" * 64, "endpoint": "fast-1@here"}
+    hashes = {"input": {"sha256": "0" * 64}, "output": {"sha256": "0" * 64}}
     record = trail.about(
         result,
         event,
         kind="decision",
-        body={**body, "input": {"sha256": "0" * 64}, "output": {"sha256": "0" * 64}, "code": "accepted"},
+        body={**hashes, "attempts": [{**attempt, "latency_ms": 40}], "code": "accepted"},
         actor=Actor("service", "penstock/0.1.0"),
         release="0.1.0",
     )

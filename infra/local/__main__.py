@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 
-from infra.local import stack
+from infra.local import programs, stack
 from infra.local.environment import SERVICE_VARIABLES
 from infra.local.place import FOLDER_VARIABLE, LocalServiceError, Place, place_from_environment
 from infra.local.run import run
@@ -68,6 +68,7 @@ def _obey(arguments: argparse.Namespace, place: Place) -> int:
 
 def _test(place: Place, command: list[str]) -> int:
     """Services that the environment names are used as they are."""
+    programs.require_browser()
     if all(os.environ.get(name) for name in SERVICE_VARIABLES):
         os.execvp(command[0], command)
     return run(place, command, shown=SERVICE_VARIABLES, wiped=True)

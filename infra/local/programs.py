@@ -1,4 +1,4 @@
-"""The programs the services need: nothing in, all of them on the machine afterwards, or one sentence out.
+"""What services and tests need on the machine: nothing in, all of it installed afterwards, or one sentence out.
 
 Root on Debian and Ubuntu gets them by apt; everybody else is told what to install.
 """
@@ -36,6 +36,12 @@ def require() -> None:
     java = _java_version()
     if java < OLDEST_JAVA:
         raise LocalServiceError(f"Kafka needs Java {OLDEST_JAVA} or newer and `java` here is Java {java}")
+
+
+def require_browser() -> None:
+    """Install the browser that the tests of the pages use, or raise a sentence that names it."""
+    if shutil.which("chromium") is None:
+        _install(["chromium"])
 
 
 def missing_packages() -> list[str]:

@@ -113,7 +113,7 @@ async def test_a_second_person_is_told_who_has_it(api: Api) -> None:
         f"/api/reviews/{mine['event_id']}/release", headers=api.bearer("reviewer")
     ) as answer:
         assert answer.status == 204
-    assert (await decide(api, "claim", None, "operator"))[1]["claimed_by"] == "operator-1"
+    assert (await decide(api, "claim", None, "operator"))[1]["claimed_by"] == "token:operator-1"
 
 
 async def test_who_saw_an_older_revision_decides_nothing(api: Api) -> None:
