@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from fastapi import FastAPI, Request
+from fastapi.routing import iter_route_contexts
 
 from consumers import roles
 from consumers.api.callers import Caller, Callers
@@ -37,7 +38,9 @@ def gate(callers: Callers) -> Callable[[Request], Awaitable[None]]:
 
     async def check(request: Request) -> None:
         route = f"{request.method} {request.scope['route'].path}"
-        needs = PAGES[route] if route in PAGES else API[route]
+        needs = PAGES[route] if route in PAGES else API.get(route)
+        if needs is None:
+            raise Problem(500, "undeclared", f"{route} is not in the table of needs, so nobody may use it")
         if needs:
             identify = _visitor(callers) if route in PAGES else callers.identify
             _require(await identify(request), needs)
@@ -52,11 +55,16 @@ def undeclared(app: FastAPI) -> list[str]:
 
 
 def routes(app: FastAPI) -> list[str]:
-    """Every route of an application, as the tables name it."""
+    """Every route of an application, as the tables name it.
+
+    One that is included under a prefix is named as no line can be: the gate sees its path without that.
+    """
     found = []
-    for route in app.routes:
-        methods = getattr(route, "methods", None) or {"MOUNT"}
-        found += [f"{method} {getattr(route, 'path', '')}" for method in sorted(methods - {"HEAD"})]
+    for context in iter_route_contexts(app.routes):
+        own, whole = getattr(context.original_route, "path", ""), context.path
+        path = own if own == whole else f"{whole} (write the path out, without a prefix)"
+        methods = getattr(context.original_route, "methods", None) or {"MOUNT"}
+        found += [f"{method} {path}" for method in sorted(methods - {"HEAD"})]
     return found
 
 

@@ -1,4 +1,4 @@
-"""Every route of the application for every role: what the one table in `consumers.api.needs` says, and no more."""
+"""Every route for every role: what the one table in `consumers.api.needs` says, and no more."""
 
 import re
 from collections.abc import AsyncIterator, Iterator
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from fastapi import APIRouter
 
 from consumers.api import needs
 from consumers.api.needs import API, PAGES
@@ -72,6 +73,15 @@ async def test_a_session_opens_what_its_role_may(api: Api, route: str, role: str
 
 async def test_every_route_is_in_the_table_and_the_table_has_no_other(api: Api) -> None:
     assert needs.undeclared(api.app) == []
+
+
+async def test_a_route_under_a_prefix_cannot_borrow_the_line_of_another(api: Api) -> None:
+    hidden = APIRouter()
+    hidden.add_api_route("/login", lambda: "secret", methods=["GET"])
+
+    api.app.include_router(hidden, prefix="/admin")
+
+    assert needs.undeclared(api.app) == ["GET /admin/login (write the path out, without a prefix)"]
 
 
 async def test_a_route_that_is_not_in_the_table_answers_nobody(api: Api) -> None:

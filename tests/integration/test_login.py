@@ -228,11 +228,11 @@ async def test_embedded_mode_answers_to_its_own_names(alone: Api, host: str, sta
     assert (await alone.send(EVENT, b"", {"Host": host}, method="GET"))[0] == status
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.5", "localhost.example", ""])
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.5", "localhost.example", ""])  # noqa: S104 - refused
 async def test_embedded_mode_is_never_served_to_others(rows: Database, host: str) -> None:
     found = settings().model_copy(update={"api": settings().api.model_copy(update={"host": host})})
 
-    with pytest.raises(InvalidSettingsError, match="127.0.0.1 alone"):
+    with pytest.raises(InvalidSettingsError, match=r"127\.0\.0\.1 alone"):
         async with running(rows, found=found):
             pass
 
