@@ -275,6 +275,15 @@ async def test_a_proxy_names_the_user_where_it_is_trusted(
         assert (await api.send(EVENT, b"", headers, method="GET"))[0] == status
 
 
+async def test_a_proxy_may_pass_on_an_authorization_that_is_none_of_ours(rows: Database) -> None:
+    async with running(rows, embedded=False, found=proxied("127.0.0.1", role="viewer")) as api:
+        foreign = {"Authorization": "Bearer eyJ.of.another"}
+        named = await api.send(EVENT, b"", {**foreign, "X-Forwarded-User": "anna"}, method="GET")
+
+        assert named[0] == 404
+        assert (await api.send(EVENT, b"", foreign, method="GET"))[0] == 401
+
+
 async def test_a_user_of_a_proxy_needs_the_csrf_token_too(rows: Database) -> None:
     async with running(rows, embedded=False, found=proxied("127.0.0.1", role="admin")) as api:
         status, problem = await api.post(headers={**OURS, "X-Forwarded-User": "anna"})
