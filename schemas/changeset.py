@@ -13,7 +13,7 @@ from schemas.extraction import NO_CHARGE, Charge
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who did it: the service with its release, a token's name, or `os:<user>@<host>`."""
+    """Who did it: the service, `token:<name>`, `user:<name>` on the web, `os:<user>@<host>` at a terminal."""
 
     kind: str
     name: str

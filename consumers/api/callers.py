@@ -103,7 +103,9 @@ class Callers:
         user = proxied_user(request, self.context.settings.access)
         authorization = request.headers.get("authorization")
         if authorization is not None and not self.context.embedded:
-            return await self._by_token(authorization)
+            program = await self._by_token(authorization)
+            if program is not None or user is None:  # a proxy may pass on a header of its own
+                return program
         found = await self._by_session(request) if user is None else await self._by_proxy(user)
         if found is not None and found.csrf is not None:
             await origin.check_csrf(request, found.csrf)

@@ -1,10 +1,10 @@
 """Every route and what its caller must be allowed to do: one table, and the gate in front of all of them."""
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from fastapi import FastAPI, Request
-from starlette.routing import BaseRoute
+from fastapi.routing import iter_route_contexts
 
 from consumers import roles
 from consumers.api.callers import Caller, Callers
@@ -75,7 +75,9 @@ def gate(callers: Callers) -> Callable[[Request], Awaitable[None]]:
 
     async def check(request: Request) -> None:
         route = f"{request.method} {request.scope['route'].path}"
-        needs = PAGES[route] if route in PAGES else API[route]
+        needs = PAGES[route] if route in PAGES else API.get(route)
+        if needs is None:
+            raise Problem(500, "undeclared", f"{route} is not in the table of needs, so nobody may use it")
         if needs:
             identify = _visitor(callers) if route in PAGES else callers.identify
             _require(await identify(request), needs)
@@ -90,19 +92,17 @@ def undeclared(app: FastAPI) -> list[str]:
 
 
 def routes(app: FastAPI) -> list[str]:
-    """Every route of an application, as the tables name it."""
-    return [
-        f"{method} {getattr(route, 'path', '')}"
-        for route in _within(app.routes)
-        for method in sorted((getattr(route, "methods", None) or {"MOUNT"}) - {"HEAD"})
-    ]
+    """Every route of an application, as the tables name it.
 
-
-def _within(routes: Iterable[BaseRoute]) -> Iterator[BaseRoute]:
-    """The routes themselves: FastAPI keeps an included router as one of its own kind."""
-    for route in routes:
-        inner = getattr(route, "original_router", None)
-        yield from [route] if inner is None else _within(inner.routes)
+    One that is included under a prefix is named as no line can be: the gate sees its path without that.
+    """
+    found = []
+    for context in iter_route_contexts(app.routes):
+        own, whole = getattr(context.original_route, "path", ""), context.path
+        path = own if own == whole else f"{whole} (write the path out, without a prefix)"
+        methods = getattr(context.original_route, "methods", None) or {"MOUNT"}
+        found += [f"{method} {path}" for method in sorted(methods - {"HEAD"})]
+    return found
 
 
 def _visitor(callers: Callers) -> Callable[[Request], Awaitable[Caller]]:

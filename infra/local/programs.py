@@ -1,4 +1,4 @@
-"""What services and tests need on the machine: nothing in, all of it installed afterwards, or one sentence out.
+"""What services and tests need of the machine: nothing in, all of it installed afterwards, or a sentence out.
 
 Root on Debian and Ubuntu gets them by apt; everybody else is told what to install.
 """

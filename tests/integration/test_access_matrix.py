@@ -1,11 +1,12 @@
-"""Every route of the application for every role: what the one table in `consumers.api.needs` says, and no more."""
+"""Every route for every role: what the one table in `consumers.api.needs` says, and no more."""
 
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
 
 import pytest
+from fastapi import APIRouter
 
 from consumers.api import needs
 from consumers.api.needs import API, PAGES
@@ -15,15 +16,10 @@ from tests.people import OURS, Browser, add_user, browser
 
 ANONYMOUS: Final = "anonymous"
 LINES: Final = {**API, **PAGES}
+#: The routes that ask for something.
+GUARDED: Final = [route for route, wanted in LINES.items() if wanted]
 #: What a gate answers; a route behind it has other reasons for a 401 or a 403, such as a signature.
 _CLOSED: Final = (401, 403)
-
-
-def matrix() -> Iterator[tuple[str, str]]:
-    """Each route that asks for something, with each role."""
-    for route, wanted in LINES.items():
-        if wanted:
-            yield from ((route, role) for role in (ANONYMOUS, *RIGHTS))
 
 
 def expected(route: str, role: str) -> str:
@@ -48,30 +44,39 @@ async def asked(who: Browser, route: str, headers: dict[str, str]) -> str:
         return str(answer.status) if answer.status in _CLOSED else "in"
 
 
-@pytest.mark.parametrize(("route", "role"), list(matrix()))
-async def test_a_token_opens_what_its_role_may(api: Api, route: str, role: str) -> None:
+@pytest.mark.parametrize("role", [ANONYMOUS, *RIGHTS])
+async def test_a_token_opens_what_its_role_may(api: Api, role: str) -> None:
     if role != ANONYMOUS:
         await add_token(api, role)
+    headers = {} if role == ANONYMOUS else api.bearer(role)
     async with browser(api) as program:
-        found = await asked(program, route, {} if role == ANONYMOUS else api.bearer(role))
+        found = {route: await asked(program, route, headers) for route in GUARDED}
 
-    assert found == expected(route, role)
+    assert found == {route: expected(route, role) for route in GUARDED}
 
 
-@pytest.mark.parametrize(
-    ("route", "role"), [(route, role) for route, role in matrix() if role not in (ANONYMOUS, "sender")]
-)
-async def test_a_session_opens_what_its_role_may(api: Api, route: str, role: str) -> None:
+@pytest.mark.parametrize("role", [role for role in RIGHTS if role != "sender"])
+async def test_a_session_opens_what_its_role_may(api: Api, role: str) -> None:
     await add_user(api, "anna", role)
     async with browser(api) as her:
         await her.log_in("anna")
-        found = await asked(her, route, {**OURS, "X-CSRF-Token": await her.csrf()})
+        headers = {**OURS, "X-CSRF-Token": await her.csrf()}
+        found = {route: await asked(her, route, headers) for route in GUARDED}
 
-    assert found == expected(route, role)
+    assert found == {route: expected(route, role) for route in GUARDED}
 
 
 async def test_every_route_is_in_the_table_and_the_table_has_no_other(api: Api) -> None:
     assert needs.undeclared(api.app) == []
+
+
+async def test_a_route_under_a_prefix_cannot_borrow_the_line_of_another(api: Api) -> None:
+    hidden = APIRouter()
+    hidden.add_api_route("/login", lambda: "secret", methods=["GET"])
+
+    api.app.include_router(hidden, prefix="/admin")
+
+    assert needs.undeclared(api.app) == ["GET /admin/login (write the path out, without a prefix)"]
 
 
 async def test_a_route_that_is_not_in_the_table_answers_nobody(api: Api) -> None:

@@ -103,7 +103,7 @@ async def test_what_is_in_the_address_is_shown_as_text(api: Api) -> None:
     async with browser(api) as her:
         answer = await her.get("/login?next=/%22%3E%3Cscript%3Ealert(1)%3C/script%3E")
 
-        assert "<script" not in await answer.text()
+        assert "<script>" not in await answer.text()
         policy = answer.headers["Content-Security-Policy"]
         assert "default-src 'none'" in policy
         assert "unsafe" not in policy
@@ -228,11 +228,11 @@ async def test_embedded_mode_answers_to_its_own_names(alone: Api, host: str, sta
     assert (await alone.send(EVENT, b"", {"Host": host}, method="GET"))[0] == status
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.5", "localhost.example", ""])
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.5", "localhost.example", ""])  # noqa: S104 - refused
 async def test_embedded_mode_is_never_served_to_others(rows: Database, host: str) -> None:
     found = settings().model_copy(update={"api": settings().api.model_copy(update={"host": host})})
 
-    with pytest.raises(InvalidSettingsError, match="127.0.0.1 alone"):
+    with pytest.raises(InvalidSettingsError, match=r"127\.0\.0\.1 alone"):
         async with running(rows, found=found):
             pass
 
@@ -273,6 +273,15 @@ async def test_a_proxy_names_the_user_where_it_is_trusted(
         headers = {} if user is None else {"X-Forwarded-User": user}
 
         assert (await api.send(EVENT, b"", headers, method="GET"))[0] == status
+
+
+async def test_a_proxy_may_pass_on_an_authorization_that_is_none_of_ours(rows: Database) -> None:
+    async with running(rows, embedded=False, found=proxied("127.0.0.1", role="viewer")) as api:
+        foreign = {"Authorization": "Bearer eyJ.of.another"}
+        named = await api.send(EVENT, b"", {**foreign, "X-Forwarded-User": "anna"}, method="GET")
+
+        assert named[0] == 404
+        assert (await api.send(EVENT, b"", foreign, method="GET"))[0] == 401
 
 
 async def test_a_user_of_a_proxy_needs_the_csrf_token_too(rows: Database) -> None:
