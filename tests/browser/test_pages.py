@@ -1,7 +1,6 @@
 """The pages in a real Chromium: what axe says of them, keys, theme, what is live, charts, a phone's width."""
 
 import re
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -13,15 +12,17 @@ from playwright.async_api import Page, async_playwright, expect
 
 from consumers.api.callers import COOKIE
 from infra.database import Database
+from infra.store import search
+from infra.store.search import Search
 from pipeline.errors import InvalidEvent
 from pipeline.record import dead_at_the_door, decided
 from schemas import accept, review
 from tests.api_world import Api, database, running
+from tests.browser.chromium import ARGUMENTS, CHROMIUM
 from tests.builders import SCRIBE, Facts, answer_of, entry
 from tests.contract.scenes import note, tried
 
 AXE: Final = (Path(__file__).parent / "axe.min.js").read_text("utf-8")
-CHROMIUM: Final = shutil.which("chromium") or "/usr/bin/chromium"
 LONG: Final = "an unbroken reason " + "x" * 300
 PHONE: Final = {"width": 390, "height": 844}
 DESK: Final = {"width": 1440, "height": 900}
@@ -34,6 +35,12 @@ PAGES: Final = {
     "workflow": "/workflows/notes",
     "spend": "/spend",
     "story": STORY,
+    "review": "/review",
+    "desk": f"/review/{note(3).event_id}",
+    "audit": "/audit",
+    "audit, searched": "/audit?outcome=succeeded&since=2020-01-01",
+    "audit, wrong": "/audit?since=yesterday",
+    "record": "/audit/RECORD",
     "not found": "/workflows/none",
 }
 
@@ -70,12 +77,12 @@ async def fill(api: Api) -> None:
 
 @asynccontextmanager
 async def browsing(
-    api: Api, *, theme: str = "light", size: dict[str, int] | None = None
+    api: Api, *, theme: str = "light", size: dict[str, int] | None = None, told: str = "404"
 ) -> AsyncIterator[Page]:
-    """A tab on the API; what it complains of fails the test."""
+    """A tab on the API; what it complains of fails the test, but for answers of the status `told`."""
     complaints: list[str] = []
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         page = await browser.new_page(
             base_url=api.url,
             color_scheme="dark" if theme == "dark" else "light",
@@ -88,7 +95,7 @@ async def browsing(
         page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
         yield page
         await browser.close()
-    assert [one for one in complaints if "404 (Not Found)" not in one] == []
+    assert [one for one in complaints if f"status of {told}" not in one] == []
 
 
 async def violations(page: Page) -> list[str]:
@@ -103,9 +110,10 @@ async def violations(page: Page) -> list[str]:
 @pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
 async def test_every_page_passes_axe_and_fits_its_screen(api: Api, theme: str, size: dict[str, int]) -> None:
     found = {}
+    record = str((await search.page(api.store.database, Search(kind="decision")))[0].id)
     async with browsing(api, theme=theme, size=size) as page:
         for name, path in PAGES.items():
-            await page.goto(path)
+            await page.goto(path.replace("RECORD", record))
             for box in await page.locator("details > summary").all():
                 await box.click()
             wider = await page.evaluate("document.documentElement.scrollWidth - innerWidth")

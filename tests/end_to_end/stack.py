@@ -102,10 +102,15 @@ class Stack:
         self.processes.append(process)
         return process
 
-    def run(self, *arguments: str) -> str:
+    def run(self, *arguments: str, stdin: str = "") -> str:
         """One `penstock` command that must succeed; returns what it printed."""
         done = subprocess.run(
-            [PENSTOCK, *arguments], capture_output=True, env=self.environment, cwd=self.folder, timeout=60
+            [PENSTOCK, *arguments],
+            input=stdin.encode(),
+            capture_output=True,
+            env=self.environment,
+            cwd=self.folder,
+            timeout=60,
         )
         told = f"penstock {' '.join(arguments)}: {done.returncode}\n{done.stderr.decode()}"
         assert done.returncode == 0, told + done.stdout.decode()

@@ -1,0 +1,151 @@
+"""The desk and the audit search in a real Chromium: differences, evidence, hostile texts, undo, addresses."""
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Final
+
+import pytest
+from playwright.async_api import expect
+
+from infra.database import Database
+from pipeline.record import decided
+from schemas import review
+from schemas.evidence import EvidenceMap, Grounding, Verdict
+from tests.api_world import Api, database, running
+from tests.browser.test_pages import browsing
+from tests.builders import SCRIBE, Facts, answer_of, entry
+from tests.contract.scenes import note
+
+ATTACK: Final = (
+    "<script>document.body.textContent = 'gone'</script><img src=x onerror=alert(1)> "
+    "![x](https://evil.example/x.png) {{ 7 * 7 }} \u202etxet eht snrut \0 NUL\n"
+)
+LONG: Final = "Oban, 12.50. " + "word " * 40_000
+
+
+@pytest.fixture
+async def rows(tmp_path: Path) -> AsyncIterator[Database]:
+    async with database("sqlite", tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+async def api(rows: Database) -> AsyncIterator[Api]:
+    """Three events that wait: a plain one, one whose text is an attack, one of 200 kB."""
+    async with running(rows) as started:
+        await started.log_in()
+        await waiting(started, 1, "12.50 for a ferry to Oban", at(21))
+        await waiting(started, 2, ATTACK, None)
+        await waiting(started, 3, LONG, at(0))
+        yield started
+
+
+def at(start: int) -> Grounding:
+    """The city stands there."""
+    return Grounding("city", Verdict.EXACT, start, start + len("Oban"), 100)
+
+
+async def waiting(api: Api, number: int, text: str, place: Grounding | None) -> None:
+    content = json.dumps({"text": text.replace("\0", "")}).encode()
+    await api.store.accept([replace(note(number), content=content)])
+    (claim,) = await api.store.claim("notes", limit=1)
+    answer = answer_of(Facts(city="Oban", amount=Decimal("12.50")))
+    if place is not None:
+        answer = replace(answer, evidence=EvidenceMap([place]))
+    later = datetime.now(UTC) + timedelta(seconds=number)
+    why = review("a large amount")
+    await api.store.commit([decided(claim, entry(), why, answer, now=later, scribe=SCRIBE)])
+
+
+async def test_a_field_leads_to_its_place_and_differences_show_while_one_types(api: Api) -> None:
+    async with browsing(api) as page:
+        await page.goto(f"/review/{note(1).event_id}")
+        await page.keyboard.press("1")
+
+        await expect(page.locator("mark.here")).to_have_text("Oban")
+        await expect(page.get_by_label("city")).to_be_focused()
+        save = page.locator("#save")
+        await expect(save).to_contain_text("Approve")
+        await page.get_by_label("city").fill("Mallaig")
+        await expect(save).to_contain_text("Save the correction")
+        await expect(page.locator(".field.changed")).to_contain_text("was Oban")
+        await page.get_by_role("button", name="Restore").click()
+        await expect(save).to_contain_text("Approve")
+
+
+async def test_what_does_not_fit_comes_back_with_what_was_typed(api: Api) -> None:
+    async with browsing(api, told="422") as page:
+        await page.goto(f"/review/{note(1).event_id}")
+        await page.get_by_label("amount").fill("a lot")
+        await page.keyboard.press("Control+Enter")
+
+        await expect(page.get_by_role("alert")).to_contain_text("amount")
+        await expect(page.get_by_label("amount")).to_have_value("a lot")
+        await page.get_by_role("button", name="Reject").click()
+        await expect(page.get_by_role("alert")).to_contain_text("say why")
+
+
+async def test_a_decision_leads_on_and_can_be_looked_at_again(api: Api) -> None:
+    async with browsing(api) as page:
+        await page.goto("/review")
+        await page.keyboard.press("n")
+        await expect(page.get_by_role("heading", level=1)).to_have_text("note-1")
+        await page.keyboard.press("Control+Enter")
+        await expect(page.get_by_role("status")).to_contain_text("Approved")
+        await expect(page.get_by_role("heading", level=1)).to_have_text("note-2")
+
+        await page.get_by_role("link", name="Look at the last one again").click()
+        await expect(page.get_by_role("heading", level=1)).to_have_text("note-1")
+        await page.get_by_label("city").fill("Mallaig")
+        await page.keyboard.press("Control+Enter")
+        await expect(page.locator("#story")).to_contain_text("Revision 3: corrected")
+
+
+@pytest.mark.parametrize("number", [2, 3], ids=["attack", "200 kB"])
+async def test_a_text_is_text_whatever_stands_in_it(api: Api, number: int) -> None:
+    outside: list[str] = []
+    async with browsing(api) as page:
+        page.on(
+            "request", lambda sent: outside.append(sent.url) if not sent.url.startswith(api.url) else None
+        )
+        await page.goto(f"/review/{note(number).event_id}")
+
+        source = page.locator("pre.source")
+        if number == 2:
+            await expect(source).to_contain_text("<script>document.body.textContent = 'gone'</script>")
+            await expect(source).to_contain_text("{{ 7 * 7 }} [U+202E]txet")
+            assert await source.locator("img, script").count() == 0
+        else:
+            assert len(await source.inner_text()) > 190_000
+        await expect(page.get_by_role("heading", level=1)).to_have_text(f"note-{number}")
+        for theme in ("reading", "story"):
+            if theme == "story":
+                await page.goto(f"/events/{note(number).event_id}/story")
+                await page.get_by_role("button", name="Read all texts").click()
+            await expect(page.locator("pre.source").first).to_be_visible()
+    assert outside == []
+
+
+async def test_filters_survive_reload_and_back_and_lead_to_the_exports(api: Api) -> None:
+    async with browsing(api) as page:
+        await page.goto("/audit")
+        await page.keyboard.press("/")
+        await page.keyboard.type("note-2")
+        await page.get_by_label("Outcome").select_option("needs_review")
+        await page.get_by_role("searchbox").press("Enter")
+        await expect(page.locator("#count")).to_have_text("1 record")
+        await page.reload()
+        await expect(page.get_by_role("searchbox")).to_have_value("note-2")
+        await page.locator("tbody a").first.click()
+        await expect(page.get_by_role("heading", level=1)).to_have_text("Needs review")
+        await page.go_back()
+
+        await expect(page.get_by_label("Outcome")).to_have_value("needs_review")
+        await expect(page.locator("tbody tr")).to_have_count(1)
+        link = await page.get_by_role("link", name="CSV").get_attribute("href") or ""
+        answer = await page.request.get(link)
+        assert len((await answer.text()).splitlines()) == 2
