@@ -10,15 +10,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 import aiohttp
+from cyclopts import Parameter
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from sqlalchemy import select
 
 from consumers import story, wiring
+from consumers.commands.dev import until_stopped
 from consumers.commands.output import Json, emit_json, say, table
 from consumers.commands.running import run
 from consumers.commands.story import show as show_story
@@ -68,7 +70,14 @@ class Finished:
         return reconciliation.total(self.balances.values())
 
 
-def demo(*, json: Json = False) -> None:
+def demo(
+    *,
+    stays: Annotated[
+        bool,
+        Parameter(name="--open", negative="", help="Then serve its pages until Ctrl-C; a link is printed."),
+    ] = False,
+    json: Json = False,
+) -> None:
     """Run 300 sample events through everything, on a database of its own; exit 1 unless all adds up."""
     path = Path(tempfile.mkdtemp(prefix="penstock-demo-")) / "penstock.db"
     finished = run(_demo(_settings(path), path))
@@ -78,6 +87,9 @@ def demo(*, json: Json = False) -> None:
         _report(finished)
     if not finished.total.balanced or finished.total.in_flight:
         raise SystemExit(1)
+    if stays:
+        say("")
+        run(until_stopped(_settings(path)))
 
 
 def _settings(path: Path) -> Settings:

@@ -23,10 +23,11 @@ def dev() -> None:
             "PENSTOCK_KAFKA__BOOTSTRAP_SERVERS is set: `dev` runs without Kafka; unset it, or use `serve`"
         )
     sentry.init(settings.sentry, release=wiring.release(), process="dev")
-    run(_dev(settings))
+    run(until_stopped(settings))
 
 
-async def _dev(settings: Settings) -> None:
+async def until_stopped(settings: Settings) -> None:
+    """Serve an embedded deployment until Ctrl-C, and say where."""
     stop = asyncio.Event()
     on_signals(stop)
     async with embedded(settings) as running:

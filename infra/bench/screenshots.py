@@ -38,15 +38,18 @@ def main() -> None:
     paths = _pages(Path(demo["database"]))
     with _running(Path(demo["database"])) as url, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
+        first = browser.new_page()
+        first.goto(url)  # the link lets in once
+        state = first.context.storage_state()
         for theme in ("light", "dark"):
             for size, (width, height) in _SIZES.items():
                 page = browser.new_page(
                     viewport={"width": width, "height": height},
                     color_scheme="dark" if theme == "dark" else "light",
+                    storage_state=state,
                 )
-                page.goto(url)  # it may be a link that lets in
                 for name, path in paths.items():
-                    _take(page, url.split("?")[0].rstrip("/") + path, folder / f"{name}-{size}-{theme}.png")
+                    _take(page, url.partition("/login")[0] + path, folder / f"{name}-{size}-{theme}.png")
                 page.close()
         browser.close()
     sys.stdout.write(f"{len(paths) * 2 * len(_SIZES)} pictures in {folder}\n")
@@ -81,7 +84,7 @@ def _running(database: Path) -> Iterator[str]:
     try:
         if process.stderr is None:
             raise RuntimeError("the process has no stderr")
-        line = next((line for line in process.stderr if "pages" in line), "")
+        line = next((line for line in process.stderr if "/login/once" in line), "")
         found = re.search(r"http\S+", line)
         if found is None:
             raise RuntimeError("penstock dev did not print an address")
@@ -101,8 +104,16 @@ def _pages(database: Path) -> dict[str, str]:
             _shift(connection, event_id, _TOOK * share)
         query = "SELECT event_id FROM attempt WHERE step = 1 ORDER BY event_id LIMIT 1"
         event = UUID(connection.execute(query).fetchone()[0])
+        query = "SELECT event_id FROM review ORDER BY event_id LIMIT 1"
+        waiting = UUID(connection.execute(query).fetchone()[0])
+        query = "SELECT id FROM audit_record WHERE kind = 'decision' ORDER BY id LIMIT 1"
+        record = UUID(connection.execute(query).fetchone()[0])
     return {
         "overview": "/",
+        "review": "/review",
+        "desk": f"/review/{waiting}",
+        "audit": "/audit",
+        "record": f"/audit/{record}",
         "failures": "/failures",
         "workflows": "/workflows",
         "workflow": "/workflows/receipts",
