@@ -27,7 +27,7 @@ from consumers.commands.story import show as show_story
 from consumers.embedded import Embedded, embedded
 from infra import logs, samples
 from infra import tables as t
-from infra.settings import DatabaseSettings, LogSettings, Settings
+from infra.settings import DatabaseSettings, LogSettings, Settings, load
 from infra.simulator.script import text_hash
 from infra.store import reconciliation, seals
 from infra.store.reconciliation import Balance
@@ -89,7 +89,7 @@ def demo(
         raise SystemExit(1)
     if stays:
         say("")
-        run(until_stopped(_settings(path)))
+        run(until_stopped(_settings(path).model_copy(update={"api": load().api})))
 
 
 def _settings(path: Path) -> Settings:
