@@ -116,6 +116,7 @@ async def start(deployment: Deployment) -> None:
     await contents.check_master_keys(deployment.database)
     catalogues.check_aliases(deployment.catalogue, deployment.settings.models)
     prices.check(deployment.settings.models, deployment.catalogue.aliases)
+    _check_caps(deployment)
     for found in await versions.incompatible(deployment.database, deployment.catalogue.entries):
         if not deployment.settings.is_embedded:
             raise found.error
@@ -136,6 +137,14 @@ async def start(deployment: Deployment) -> None:
     await administration.register_versions(
         deployment.database, deployment.catalogue.entries, records, release=release()
     )
+
+
+def _check_caps(deployment: Deployment) -> None:
+    """A cap with a slip in its name holds nothing back. Sources are not known beforehand."""
+    known = deployment.catalogue.by_name
+    if unknown := sorted(deployment.settings.spend.workflows.keys() - known.keys()):
+        told = f"there is no workflow {unknown[0]!r}; there are {', '.join(sorted(known))}"
+        raise errors.InvalidSettingsError(f"PENSTOCK_SPEND__WORKFLOWS: {told}")
 
 
 def secret(settings: Settings) -> bytes:

@@ -325,6 +325,13 @@ def test_a_process_does_not_start_without_a_price_and_who_asks_needs_none(shell:
     assert "PENSTOCK_MODELS__FAST__INPUT_PRICE" in shell.separate("doctor", **variables).out
 
 
+def test_a_cap_for_a_workflow_that_is_not_there_is_refused_at_the_start(shell: Shell) -> None:
+    ended = shell.penstock("dev", PENSTOCK_SPEND__WORKFLOWS='{"reciepts": "5.00"}')
+
+    assert ended.code == 2
+    assert "PENSTOCK_SPEND__WORKFLOWS: there is no workflow 'reciepts'; there are contracts, " in ended.err
+
+
 def test_tail_prints_the_newest_messages_as_lines_of_json(shell: Shell) -> None:
     ended = shell.penstock("tail", RESULTS, "-n", "1")
     message = ended.json
