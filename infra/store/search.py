@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, func, literal, or_, select, tuple_
+from sqlalchemy import ColumnElement, and_, func, literal, or_, select, tuple_, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from infra import tables as t
@@ -112,16 +112,15 @@ async def page(
     database: Database, search: Search, *, after: Place | None = None, limit: int = 50
 ) -> list[Found]:
     """The newest that match, or those that come after a place in that order."""
-    query = _matching(search).order_by(record.occurred_at.desc(), record.id.desc()).limit(limit)
-    if after is not None:
-        query = query.where(_order() < _literal(after))
+    behind = [] if after is None else [_order() < _literal(after)]
+    newest = (record.occurred_at.desc(), record.id.desc())
     async with database.read() as connection:
-        return await _rows(connection, query)
+        return await _rows(connection, _matching(search, *behind, order=newest, limit=limit))
 
 
 async def count(database: Database, search: Search) -> Count:
     """How many match, up to MAX_COUNT."""
-    some = _matching(search).with_only_columns(record.id).limit(MAX_COUNT + 1).subquery()
+    some = _matching(search, order=(), limit=MAX_COUNT + 1).with_only_columns(record.id).subquery()
     async with database.read() as connection:
         found = int((await connection.execute(select(func.count()).select_from(some))).scalar_one())
     return Count(min(found, MAX_COUNT), is_more=found > MAX_COUNT)
@@ -131,11 +130,11 @@ async def export(database: Database, search: Search) -> AsyncIterator[Sequence[F
     """All that match, the oldest first, in pages: each its own short view, so that a slow reader holds
     nothing up. What is committed meanwhile may be among them or not; set `until` to be sure."""
     after: Place | None = None
-    ordered = _matching(search).order_by(record.occurred_at, record.id).limit(_PAGE)
+    oldest = (record.occurred_at, record.id)
     while True:
-        query = ordered if after is None else ordered.where(_order() > _literal(after))
+        behind = [] if after is None else [_order() > _literal(after)]
         async with database.read() as connection:
-            rows = await _rows(connection, query)
+            rows = await _rows(connection, _matching(search, *behind, order=oldest, limit=_PAGE))
         if rows:
             yield rows
         if len(rows) < _PAGE:
@@ -165,12 +164,23 @@ def _literal(place: Place) -> Any:
     return tuple_(*own)
 
 
-def _matching(search: Search) -> Any:
-    return select(*_COLUMNS).where(*_conditions(search))
+def _matching(search: Search, *more: ColumnElement[bool], order: Sequence[Any], limit: int) -> Any:
+    """The first `limit` records that match, in this order.
+
+    A text may stand in one of two places. Each is asked by itself: an index serves one, never both at once.
+    """
+    whole = select(*_COLUMNS).order_by(*order).limit(limit)
+    conditions = [*_conditions(search), *more]
+    if search.text is None:
+        return whole.where(*conditions)
+    part = folded(search.text)
+    places = (record.words.contains(part, autoescape=True), _has_value(part))
+    found = [whole.with_only_columns(record.id).where(*conditions, place).subquery() for place in places]
+    return whole.where(record.id.in_(union_all(*(select(one.c.id) for one in found))))
 
 
 def _conditions(search: Search) -> list[ColumnElement[bool]]:
-    """The one place that says what matches."""
+    """The one place that says what matches, but for the text."""
     asked = [(getattr(search, name), matches) for name, matches in _MATCHES.items()]
     conditions = [matches(wanted) for wanted, matches in asked if wanted is not None]
     return [*conditions, *(_has_field(name, value) for name, value in search.fields)]
@@ -190,10 +200,8 @@ def _reason(reason: str) -> ColumnElement[bool]:
     return or_(record.code == reason, record.words.like(f"%\n{REASON}%{escaped}%", escape="/"))
 
 
-def _text(text: str) -> ColumnElement[bool]:
-    part = folded(text)
-    in_a_value = _of_result(t.result_index.c.value.contains(part, autoescape=True))
-    return or_(record.words.contains(part, autoescape=True), in_a_value)
+def _has_value(part: str) -> ColumnElement[bool]:
+    return _of_result(t.result_index.c.value.contains(part, autoescape=True))
 
 
 def _has_field(name: str, value: str) -> ColumnElement[bool]:
@@ -221,5 +229,4 @@ _MATCHES: Final[Mapping[str, Callable[[Any], ColumnElement[bool]]]] = {
     "reason": _reason,
     "cost_micros": lambda micros: record.cost_micros >= micros,
     "took_ms": lambda milliseconds: record.took_ms >= milliseconds,
-    "text": _text,
 }

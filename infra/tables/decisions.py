@@ -45,6 +45,10 @@ class AuditRow(SQLModel, table=True):
         Index("audit_outcome", "outcome", "occurred_at"),
         Index("audit_cost", "cost_micros"),
         Index("audit_took", "took_ms"),
+        # For a part of a word; SQLite reads all of them.
+        Index(
+            "audit_words", "words", postgresql_using="gin", postgresql_ops={"words": "gin_trgm_ops"}
+        ).ddl_if(dialect="postgresql"),
     )
 
     id: UUID = Field(primary_key=True, sa_type=Uuid)
