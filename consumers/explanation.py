@@ -11,6 +11,7 @@ from uuid import UUID
 
 from consumers import story
 from infra.database import Database
+from infra.store.deviations import deviations
 from infra.store.texts import Texts
 from pipeline.catalogue import Catalogue, Entry
 from pipeline.errors import InvalidEvent
@@ -35,7 +36,9 @@ async def gather(
 ) -> dict[str, Any]:
     """The explanation of one event, with the texts that were revealed; raises NotFound."""
     told = await story.gather(database, event_id, texts)
-    return explained(told, texts, catalogue.by_name.get(told["workflow"]))
+    records = [one["record"] for one in told["audit"] if one["revision"] is not None]
+    made = explained(told, texts, catalogue.by_name.get(told["workflow"]))
+    return {**made, "deviations": await deviations(database, event_id, records)}
 
 
 def explained(told: Told, texts: Texts | None = None, entry: Entry | None = None) -> dict[str, Any]:

@@ -13,6 +13,10 @@ Told = Mapping[str, Any]
 def show(told: Told) -> None:
     """Print what `explanation.gather` made, in the order of what happened."""
     output.say(f"Event {told['event_id']} of {told['workflow']}: {told['state'].replace('_', ' ')}")
+    for what in told["deviations"]:
+        output.say(
+            f"  DIFFERS   {what} is not what the audit record names: somebody changed it, or the record"
+        )
     _show_arrival(told["came_in"], told["erased"])
     for revision in told["revisions"]:
         _show_revision(revision)

@@ -15,6 +15,7 @@ from consumers.reveal import reveal
 from consumers.story import gather
 from consumers.web.marked import visible
 from consumers.web.site import Site
+from infra.store.deviations import deviations
 from infra.store.texts import Texts
 from pipeline.record import sentence
 
@@ -40,12 +41,14 @@ async def _show(
     site: Site, request: Request, caller: Caller, event_id: UUID, texts: Texts | None = None
 ) -> HTMLResponse:
     found = await gather(site.context.store.database, event_id, texts)
+    records = [one["record"] for one in found["audit"] if one["revision"] is not None]
     made = [one for one in found["attempts"] if not one["original_id"]]
     return site.page(
         "story.html",
         request,
         caller,
         story=found,
+        deviations=await deviations(site.context.store.database, event_id, records),
         steps=sorted(_steps(found), key=lambda step: step[1]),
         sentence=sentence,
         spent=sum(one["cost_micros"] or 0 for one in made),

@@ -25,11 +25,12 @@ async def disclosed(database: Database, event_id: UUID, record: bytes) -> list[t
     if event.is_erased:
         return []
     named = record.decode()
-    found = dict.fromkeys(_texts(await texts(database, event_id), await _results(database, event)))
+    found = dict.fromkeys(_texts(await texts(database, event_id), await results(database, event)))
     return [(event.salt, text) for text in found if event.salted(text).hex() in named]
 
 
-async def _results(database: Database, event: Received) -> list[Mapping[str, Any]]:
+async def results(database: Database, event: Received) -> list[Mapping[str, Any]]:
+    """Every revision of the event, whole."""
     query = select(t.result).where(t.result.c.event_id == event.event_id).order_by(t.result.c.revision)
     async with database.read() as connection:
         rows = (await connection.execute(query)).mappings().all()

@@ -4,10 +4,12 @@ import base64
 import csv
 import io
 import json
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -99,6 +101,31 @@ def test_a_text_that_is_not_the_one_that_was_sealed_is_found(shell: Shell) -> No
     code, told = checked(shell, "".join([head, json.dumps(forged) + "\n", *rest]))
 
     assert (code, "names no such text" in told) == (1, True)
+
+
+def test_a_text_or_a_result_that_was_changed_beside_its_record_is_named(shell: Shell) -> None:
+    event_id = published(shell, "letter-4")["value"]["event_id"]
+    assert "DIFFERS" not in shell.penstock("audit", "explain", event_id).out
+    own = UUID(event_id).hex
+    with sqlite3.connect(shell.folder / "penstock.db") as connection:
+        for table in ("content", "result"):
+            connection.execute(f"CREATE TEMPORARY TABLE was_{table} AS SELECT * FROM {table}")
+        connection.execute("UPDATE content SET data = x'7b7d' WHERE event_id = ?", (own,))
+        connection.execute("""UPDATE result SET data = '{"gist": "other"}' WHERE event_id = ?""", (own,))
+        connection.commit()
+
+        told = shell.penstock("audit", "explain", event_id, "--json").json["deviations"]
+
+        for table in ("content", "result"):
+            columns = f"data = (SELECT data FROM was_{table} WHERE was_{table}.id = {table}.id)"
+            connection.execute(f"UPDATE {table} SET {columns} WHERE event_id = ?", (own,))
+    connection.close()
+    assert told == [
+        "the event's text",
+        "the request of call 1, revision 1",
+        "the response of call 1, revision 1",
+        "the result of revision 1",
+    ]
 
 
 def test_texts_are_told_by_their_hashes_until_somebody_reveals_them_on_record(shell: Shell) -> None:

@@ -1,0 +1,53 @@
+"""An event's audit records in, which of its stored texts are not the ones that they name out.
+
+The audit log says what was; it does not keep anybody from writing other texts into the tables beside it.
+A text that is not kept any longer is no deviation.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from infra.database import Database
+from infra.store import history
+from infra.store.disclosed import results
+from infra.store.texts import Texts, texts
+from pipeline.receive import canonical
+from schemas.event import Received
+
+Told = Mapping[str, Any]
+
+
+async def deviations(database: Database, event_id: UUID, records: Sequence[Told]) -> list[str]:
+    """What differs, in words; `records` are the event's, read from their bytes. Raises NotFound."""
+    event, _ = await history.newest(database, event_id)
+    if event.is_erased:
+        return []
+    kept, decided = await texts(database, event_id), await results(database, event)
+    by_revision = {row["revision"]: row for row in decided}
+    found = (
+        what
+        for record in records
+        for what in _of_record(event, record, kept, by_revision.get(record.get("revision")))
+    )
+    return list(dict.fromkeys(found))
+
+
+def _of_record(event: Received, record: Told, kept: Texts, result: Told | None) -> Iterator[str]:
+    if kept.content is not None and _differs(event, kept.content, record.get("input")):
+        yield "the event's text"
+    for one in record.get("attempts", ()):
+        attempt = kept.attempts.get(UUID(one["id"]))
+        if attempt is None or not attempt.request.skeleton:
+            continue
+        for what, text in (("request", attempt.request.body), ("response", attempt.response)):
+            if text and event.salted(text).hex() != one[f"{what}_sha256"]:
+                yield f"the {what} of call {one['step'] + 1}, revision {record['revision']}"
+    data = None if result is None else result["data"]
+    if data is not None and _differs(event, canonical(data), record.get("after") or record.get("output")):
+        yield f"the result of revision {record['revision']}"
+
+
+def _differs(event: Received, text: bytes, named: Told | None) -> bool:
+    sha256 = (named or {}).get("sha256")
+    return sha256 is not None and sha256 != event.salted(text).hex()
