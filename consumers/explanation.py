@@ -54,6 +54,7 @@ def explained(told: Told, texts: Texts | None = None, entry: Entry | None = None
         "state": told["state"],
         "workflow": told["workflow"],
         "erased": told["erased"],
+        "pruned": told["pruned"],
         "came_in": {name: told[name] for name in _CAME_IN},
         "revisions": decided,
         "calls_so_far": open_calls,

@@ -2,15 +2,16 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
+from uuid import UUID, uuid4
 
 from infra.logs import logger
 from infra.store import SqlStore, retention
 from pipeline.errors import StoreUnavailable
-from pipeline.retention import Terms
+from pipeline.retention import PRUNED, Terms, account
 from pipeline.trail import noted
 from schemas.changeset import AuditRecord, Scribe
 
@@ -47,9 +48,9 @@ class Pruner:
         """Rows removed, by table."""
         return await retention.prune(self.store.database, self.terms, self._record, shard=self.store.shard)
 
-    def _record(self, kind: str, removed: Mapping[str, int]) -> AuditRecord:
-        body = {"what": kind, "rows": dict(removed)}
-        return noted("pruned", body, scribe=self.scribe, now=self.clock())
+    def _record(self, kind: str, removed: Mapping[str, int], events: Sequence[UUID]) -> AuditRecord:
+        body = account(kind, removed, events)
+        return noted(PRUNED, body, scribe=self.scribe, now=self.clock(), nonce=str(uuid4()))
 
 
 async def _stopped(stop: asyncio.Event, seconds: float) -> bool:

@@ -65,7 +65,8 @@ def told(story: Story, marks: Mapping[UUID, Mark], texts: Texts | None = None) -
         "offset": event["offset"],
         "traceparent": event["traceparent"],
         "accepted_at": event["accepted_at"],
-        "erased": story.erasure and {"at": story.erasure["occurred_at"], "by": story.erasure["actor_name"]},
+        "erased": _by(story.erasure),
+        "pruned": _by(story.pruning),
         "content": {
             "id": event["content_id"],
             **_mark(marks, event["content_id"]),
@@ -78,6 +79,10 @@ def told(story: Story, marks: Mapping[UUID, Mark], texts: Texts | None = None) -
         "review": [_picked(row, _REVIEW) for row in story.review],
         "audit": [_audit(row) for row in story.audit],
     }
+
+
+def _by(record: Row | None) -> dict[str, Any] | None:
+    return None if record is None else {"at": record["occurred_at"], "by": record["actor_name"]}
 
 
 def _picked(row: Row, columns: tuple[str, ...]) -> dict[str, Any]:

@@ -25,6 +25,9 @@ class RetentionSettings(Section):
         None, ge=1, description="Texts of decided events and of answers; unset keeps them for ever."
     )
     journal_days: int | None = Field(None, ge=1, description="The calls made for decided events.")
+    results_days: int | None = Field(
+        None, ge=1, description="Results, and all else of their events but their identities and records."
+    )
     topics_days: int | None = Field(
         None, ge=1, description="Published messages in the outbox, and in the topics of embedded mode."
     )
@@ -34,6 +37,7 @@ class RetentionSettings(Section):
         return Terms(
             content=_days(self.content_days),
             journal=_days(self.journal_days),
+            results=_days(self.results_days),
             topics=_days(self.topics_days),
         )
 

@@ -1,7 +1,25 @@
-"""How long what is kept: a policy of the deployment, as values."""
+"""How long what is kept: a policy of the deployment, as values; and what names the events it was done to."""
 
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Final
+from uuid import UUID
+
+#: The kind of the audit record of what was removed.
+PRUNED: Final = "pruned"
+
+
+def account(what: str, rows: Mapping[str, int], events: Sequence[UUID] = ()) -> dict[str, object]:
+    """What a record says of one removal: rows by table, and of which events nothing else is left."""
+    of = {"events": len(events), "sha256": digest(events)} if events else {}
+    return {"what": what, "rows": dict(rows), **of}
+
+
+def digest(events: Iterable[UUID]) -> str:
+    """SHA-256 over the ids of events, sorted: which they were, without a list of them."""
+    return hashlib.sha256(b"".join(sorted(event_id.bytes for event_id in events))).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,10 @@ def show(told: Told) -> None:
         output.say(
             f"  DIFFERS   {what} is not what the audit record names: somebody changed it, or the record"
         )
+    if told["pruned"]:
+        output.say(
+            f"  pruned    {_time(told['pruned']['at'])}: what is left are the records below (audit show)"
+        )
     _show_arrival(told["came_in"], told["erased"])
     for revision in told["revisions"]:
         _show_revision(revision)

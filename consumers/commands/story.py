@@ -16,6 +16,8 @@ def show(told: Mapping[str, Any]) -> None:
     _fact("accepted", told["accepted_at"])
     _fact("content", _sized(told["content"]))
     show_text(told["content"])
+    if told["pruned"]:
+        _fact("pruned", f"at {_time(told['pruned']['at'])}: its results are kept no longer, its records are")
     if told["erased"]:
         _fact("erased", f"at {_time(told['erased']['at'])} by {told['erased']['by']}")
     _show_work(told["in_flight"])

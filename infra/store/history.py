@@ -52,7 +52,7 @@ async def subject(database: Database, event_id: UUID) -> Subject:
         if event_id not in found:
             raise NotFound(f"no event {event_id}")
         if not rows:
-            raise Conflict(f"event {event_id} is in flight; wait for what the machine decides")
+            raise Conflict(f"event {event_id} has no result: it is in flight, or its result was pruned")
         event, accepted_at = found[event_id]
         newest = await _whole(connection, rows[-1], event)
     return Subject(event, accepted_at, newest, standing((row["revision"], row["state"]) for row in rows))

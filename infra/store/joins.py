@@ -10,6 +10,7 @@ from sqlalchemy import Select, and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from infra import tables as t
+from infra.store import prunings
 from pipeline.audit import leaf
 from pipeline.copies import flaws
 from pipeline.verify import NAMED, Findings
@@ -30,6 +31,8 @@ async def joins(connection: AsyncConnection, findings: Findings, *, first: int) 
             found(f"audit_record {row.id}", "has no place in the log, and does not wait for one")
     for row in await _rows(connection, findings, _misqueued()):
         found(f"audit_unsealed {row.seq}", f"its record {row.record_id} is missing, sealed or there twice")
+    for what in await prunings.differences(connection):
+        found("event", what)
     for row in await _rows(connection, findings, _unlike(first)):
         what = "its result is missing" if row.state is None else "its result says something else"
         found(f"audit_record {row.id}", f"{what}: event {row.event_id}, revision {row.revision}")
@@ -84,7 +87,9 @@ def _misqueued() -> Select[Any]:
 
 
 def _unlike(first: int) -> Select[Any]:
-    tables = t.audit_record.outerjoin(t.result, _SAME)
+    tables = t.audit_record.outerjoin(t.result, _SAME).outerjoin(
+        t.event, t.event.c.event_id == record.event_id
+    )
     query = select(record.id, record.event_id, record.revision, result.state)
     if first:
         tables = tables.join(t.audit_leaf, place.record_id == record.id)
@@ -94,7 +99,8 @@ def _unlike(first: int) -> Select[Any]:
         result.version != record.version,
         result.workflow != record.workflow,
     )
-    wrong = or_(result.state.is_(None), says_else)
+    # Of what was pruned only the identities are left; `prunings` checks that it was these.
+    wrong = or_(and_(result.state.is_(None), t.event.c.pruning_id.is_(None)), says_else)
     return query.select_from(tables).where(record.revision.is_not(None), wrong)
 
 

@@ -21,7 +21,8 @@ from pipeline.errors import NotFound
 class Story:
     """All that is stored of one event, as rows; `state` is where it stands now.
 
-    `content` is None once it was erased or is not kept; `erasure` is the audit record of who erased it.
+    `content` is None once it was erased or is not kept; `erasure` is the audit record of who erased it,
+    `pruning` that of the removal of its results.
     """
 
     event: Mapping[str, Any]
@@ -33,13 +34,16 @@ class Story:
     outbox: tuple[RowMapping, ...]
     review: tuple[Mapping[str, Any], ...]
     erasure: RowMapping | None = None
+    pruning: RowMapping | None = None
 
     @property
     def state(self) -> str:
         """The newest outcome, or that it is in flight."""
         if self.work is not None:
             return "in_flight"
-        return str(self.results[-1]["state"]) if self.results else "lost"
+        if self.results:
+            return str(self.results[-1]["state"])
+        return "lost" if self.pruning is None else "pruned"
 
 
 async def find_events(database: Database, reference: str) -> list[UUID]:
@@ -67,6 +71,7 @@ async def story(database: Database, event_id: UUID) -> Story:
         event, work = events[0], await rows(t.work)
         contents = await read_contents(connection, [event["content_id"]])
         erasures = select(t.audit_record).where(t.audit_record.c.id == event["erasure_id"])
+        prunings = select(t.audit_record).where(t.audit_record.c.id == event["pruning_id"])
         attempts = await rows(t.attempt, t.attempt.c.revision, t.attempt.c.step, t.attempt.c.started_at)
         return Story(
             event=await _whole_event(connection, event),
@@ -78,6 +83,7 @@ async def story(database: Database, event_id: UUID) -> Story:
             outbox=await rows(t.outbox, t.outbox.c.seq),
             review=await _whole(connection, event, await rows(t.review, t.review.c.created_at)),
             erasure=(await connection.execute(erasures)).mappings().first(),
+            pruning=(await connection.execute(prunings)).mappings().first(),
         )
 
 

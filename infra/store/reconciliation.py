@@ -159,7 +159,7 @@ async def _differences(connection: AsyncConnection) -> list[Difference]:
     work = select(t.work.c.event_id).where(t.work.c.event_id == t.event.c.event_id).exists()
     found = []
     for what, condition in (
-        (_IN_NEITHER, ~outcome & ~work),
+        (_IN_NEITHER, ~outcome & ~work & t.event.c.pruning_id.is_(None)),
         (_IN_BOTH, outcome & work),
     ):
         found += await _named(connection, t.event.c.workflow, t.event.c.event_id, what, condition)

@@ -28,8 +28,8 @@ from schemas.changeset import AuditRecord
 
 _BATCH: Final = 500
 
-#: What was removed, in; the record of it, out.
-Scribed = Callable[[str, Mapping[str, int]], AuditRecord]
+#: What was removed, by table, and of results the events they were of, in; the record of it, out.
+Scribed = Callable[[str, Mapping[str, int], Sequence[UUID]], AuditRecord]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,7 @@ class _Kind:
     name: str
     has_any: Any
     remove: Callable[[AsyncConnection, Database, Sequence[Any], int], Any]
+    is_whole: bool = False
 
 
 async def prune(database: Database, terms: Terms, record: Scribed, *, shard: int) -> Counter[str]:
@@ -97,8 +98,11 @@ async def _step(
         if not rows:
             return None, Counter()
         removed: Counter[str] = await kind.remove(connection, database, rows, shard)
-        made = record(kind.name, removed)
+        gone = [row.event_id for row in rows] if kind.is_whole else []
+        made = record(kind.name, removed, gone)
         await connection.execute(insert(database, t.audit_record), audit_row(made))
+        if gone:
+            await _leave_identities(connection, gone, made.id)
     return _Mark(rows[-1].decided_at, rows[-1].event_id), removed
 
 
@@ -128,18 +132,25 @@ def _finished(kind: _Kind, workflow: str, age: timedelta, mark: _Mark | None) ->
 async def _remove_events(
     connection: AsyncConnection, database: Database, rows: Sequence[Any], shard: int
 ) -> Counter[str]:
-    """All that is left of them, but their audit records; their outcomes go on to be counted."""
+    """All but their identities and their audit records; their outcomes go on to be counted."""
     ids = [row.event_id for row in rows]
     theirs = t.outbox.c.event_id.in_(ids)
     removed = await _remove_from_log(connection, select(t.outbox.c.id).where(theirs))
-    for table in (t.outbox, t.content, t.attempt, t.result, t.event):
+    for table in (t.outbox, t.content, t.attempt, t.result_index, t.result):
         gone = await connection.execute(delete(table).where(table.c.event_id.in_(ids)))
         removed[table.name] += gone.rowcount
     for (state, workflow), number in Counter((row.state, row.workflow) for row in rows).items():
         await count(connection, database, f"{PRUNED_OUTCOME}{state}", {workflow: number}, shard=shard)
     await _note_versions(connection, rows)
+    own = {"subject_hash": None, "subject": None, "key": b""}
+    await connection.execute(update(t.event).where(t.event.c.event_id.in_(ids)).values(own))
     await _forget_keys(connection, sorted({row.subject_hash for row in rows if row.subject_hash}))
     return removed
+
+
+async def _leave_identities(connection: AsyncConnection, ids: Sequence[UUID], pruning_id: UUID) -> None:
+    """What is sent again is a repeat then, and whoever verifies knows what became of the result."""
+    await connection.execute(update(t.event).where(t.event.c.event_id.in_(ids)).values(pruning_id=pruning_id))
 
 
 async def _note_versions(connection: AsyncConnection, rows: Sequence[Any]) -> None:
@@ -225,7 +236,7 @@ async def _topics_step(
         removed = await _remove_from_log(connection, [row.id for row in rows])
         gone = await connection.execute(delete(t.outbox).where(t.outbox.c.seq.in_([row.seq for row in rows])))
         removed["outbox"] += gone.rowcount
-        made = record("topics", removed)
+        made = record("topics", removed, [])
         await connection.execute(insert(database, t.audit_record), audit_row(made))
     return rows[-1].seq, removed
 
@@ -242,7 +253,7 @@ async def _remove_from_log(connection: AsyncConnection, messages: Any) -> Counte
 
 #: Results first: with them goes all the rest.
 _KINDS: Final = (
-    _Kind("results", t.event.c.event_id.is_not(None), _remove_events),
+    _Kind("results", t.event.c.pruning_id.is_(None), _remove_events, is_whole=True),
     _Kind("content", exists().where(t.content.c.id == t.event.c.content_id), _remove_contents),
     _Kind("journal", exists().where(t.attempt.c.event_id == t.event.c.event_id), _remove_journal),
 )

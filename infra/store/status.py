@@ -19,7 +19,8 @@ from schemas.decision import REOPENED
 class Status:
     """Where an event stands. `outcome` to `decided_at` are those of its newest revision, None before one.
 
-    `state` is the outcome, or `in_flight` while a machine works on it (again).
+    `state` is the outcome, `in_flight` while a machine works on it (again), or `pruned` when its result is
+    kept no longer.
     """
 
     event_id: UUID
@@ -59,7 +60,7 @@ async def status(database: Database, event_id: UUID) -> Status:
         source=row["source"],
         id=row["source_id"],
         workflow=row["workflow"],
-        state="in_flight" if row["seq"] is not None else row["state"] or "lost",
+        state="in_flight" if row["seq"] is not None else row["state"] or _without(row),
         outcome=None if row["state"] == REOPENED else row["state"],
         revision=row["revision"],
         version=row["version"],
@@ -68,3 +69,8 @@ async def status(database: Database, event_id: UUID) -> Status:
         accepted_at=row["accepted_at"],
         decided_at=row["decided_at"],
     )
+
+
+def _without(row: Mapping[str, Any]) -> str:
+    """The state of an event that has no result."""
+    return "lost" if row["pruning_id"] is None else "pruned"

@@ -21,6 +21,13 @@ class EventRow(SQLModel, table=True):
             postgresql_where=text("subject_hash IS NOT NULL"),
             sqlite_where=text("subject_hash IS NOT NULL"),
         ),
+        Index(
+            "event_pruned",
+            "pruning_id",
+            "event_id",
+            postgresql_where=text("pruning_id IS NOT NULL"),
+            sqlite_where=text("pruning_id IS NOT NULL"),
+        ),
     )
 
     event_id: UUID = Field(primary_key=True, sa_type=Uuid)
@@ -40,6 +47,7 @@ class EventRow(SQLModel, table=True):
     accepted_at: datetime = utc_time()
     subject_hash: bytes | None = Field(default=None, sa_type=LargeBinary)
     erasure_id: UUID | None = Field(default=None, sa_type=Uuid)
+    pruning_id: UUID | None = Field(default=None, sa_type=Uuid)
 
 
 class ContentRow(SQLModel, table=True):

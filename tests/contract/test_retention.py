@@ -1,24 +1,26 @@
 """What is older than its kind is kept goes; the books, the holds and the versions still stand."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import delete, update
 
 from infra import database as databases
 from infra import tables as t
 from infra.database import Database
-from infra.store import SqlStore, administration, erasure, history, retention, versions
+from infra.store import SqlStore, administration, erasure, history, joins, retention, versions
 from infra.store.holds import Hold, add_hold, holds, remove_hold
 from infra.store.read import story, tail
 from infra.store.status import status
 from pipeline.errors import Conflict, Erased, NotFound
 from pipeline.ports import Admission
 from pipeline.process import process
-from pipeline.retention import Terms
+from pipeline.retention import PRUNED, Terms, account
 from pipeline.trail import noted
+from pipeline.verify import Findings
 from schemas.changeset import AuditRecord, Changeset
 from tests.builders import NOW, SCRIBE, FakeModel, entry, world
 from tests.contract.private import MARK, VAULT, about, live, publish, whose
@@ -41,9 +43,8 @@ def store(database: Database) -> SqlStore:
     return SqlStore(database, SCRIBE)
 
 
-def pruned(kind: str, removed: Mapping[str, int]) -> AuditRecord:
-    body = {"what": kind, "rows": dict(removed)}
-    return noted("pruned", body, scribe=SCRIBE, now=NOW, nonce=str(uuid4()))
+def pruned(kind: str, removed: Mapping[str, int], events: Sequence[UUID]) -> AuditRecord:
+    return noted(PRUNED, account(kind, removed, events), scribe=SCRIBE, now=NOW, nonce=str(uuid4()))
 
 
 async def prune(store: SqlStore, **terms: timedelta) -> dict[str, int]:
@@ -109,15 +110,62 @@ async def test_results_go_whole_and_are_still_counted(store: SqlStore, database:
     removed = await prune(store, results=OLD)
     after = await balance(database)
 
-    assert removed["event"] == removed["result"] == 3
+    assert removed["result"] == 3
     assert after == before
     assert after.balanced
-    for table in (t.event, t.result, t.attempt, t.outbox, t.subject_key):
+    for table in (t.result, t.result_index, t.attempt, t.outbox, t.subject_key):
         assert await amount_of(database, table) == 0
     assert {row.event_id for row in await rows(database, t.content)} == {None}
     assert "pruned" in {row.kind for row in await rows(database, t.audit_record)}
-    assert await store.accept([note(1)]) == [Admission.ACCEPTED]
+    assert (await prune(store, results=OLD)) == {}
+
+
+async def test_what_is_sent_again_after_its_result_was_pruned_is_a_repeat(
+    store: SqlStore, database: Database
+) -> None:
+    await live(store, [note(1), about(MARK, 5)])
+    await prune(store, results=OLD)
+
+    assert await store.accept([note(1), about(MARK, 5)]) == [Admission.DUPLICATE] * 2
+    assert (await status(database, note(1).event_id)).state == "pruned"
+    told = await story(database, note(1).event_id)
+    assert (told.state, told.results, bool(told.audit)) == ("pruned", (), True)
+    left = [row for row in await rows(database, t.event) if row.event_id == about(MARK, 5).event_id]
+    assert [(row.key, row.subject, row.subject_hash) for row in left] == [(b"", None, None)]
     assert (await balance(database)).balanced
+
+
+async def test_a_log_whose_results_were_pruned_has_no_difference_but_one_that_was_helped_has(
+    store: SqlStore, database: Database
+) -> None:
+    await live(store, [note(number) for number in (1, 3, 5)])
+    await prune(store, results=OLD)
+    await live(store, [note(9)])
+
+    assert await missed(database) == []
+    async with database.write() as connection:
+        await connection.execute(delete(t.result).where(t.result.c.event_id == note(9).event_id))
+    assert len(await missed(database)) == 1
+    async with database.write() as connection:
+        (pruning_id,) = {row.pruning_id for row in await rows(database, t.event)} - {None}
+        own = t.event.c.event_id == note(9).event_id
+        await connection.execute(update(t.event).where(own).values(pruning_id=pruning_id))
+    assert [what for _, what in await missed(database)] == [
+        f"the record {pruning_id} says that 3 events were pruned, and these are others"
+    ]
+    async with database.write() as connection:
+        await connection.execute(update(t.event).where(own).values(pruning_id=UUID(int=1)))
+    assert [what for _, what in await missed(database)] == [
+        f"{note(9).event_id} says it was pruned, by no record"
+    ]
+
+
+async def missed(database: Database) -> list[tuple[str, str]]:
+    """What a verification says of records and results."""
+    findings = Findings()
+    async with database.read() as connection:
+        await joins.joins(connection, findings, first=0)
+    return [(one.where, one.what) for one in findings.named]
 
 
 async def test_more_than_a_batch_goes_in_several(
@@ -128,7 +176,7 @@ async def test_more_than_a_batch_goes_in_several(
 
     removed = await prune(store, content=OLD, results=OLD, topics=OLD)
 
-    assert removed["event"] == 5
+    assert removed["result"] == 5
     assert [row.kind for row in await rows(database, t.audit_record)].count("pruned") == 3
 
 
@@ -198,7 +246,7 @@ async def test_a_hold_keeps_from_pruning_and_erasure_until_it_is_removed(
     with pytest.raises(Conflict, match=rf"held by {made.id} \(a dispute, by os:ada@desk\)"):
         await erasure.erase(database, whose(MARK), record_of)
 
-    assert removed.get("event", 0) == (0 if by == "workflow" else 1)
+    assert removed.get("result", 0) == (0 if by == "workflow" else 1)
     assert (await story(database, event.event_id)).content == event.content
     assert await holds(database) == [made]
     await remove_hold(database, made.id, noted("hold_removed", {}, scribe=SCRIBE, now=NOW))
