@@ -9,9 +9,10 @@ from typing import Final
 from uuid import UUID, uuid4
 
 from infra.logs import logger
-from infra.store import SqlStore, retention
-from pipeline.errors import StoreUnavailable
-from pipeline.retention import PRUNED, Terms, account
+from infra.store import SqlStore, retention, trimming
+from infra.store.trimming import Cut
+from pipeline.errors import Conflict, StoreUnavailable
+from pipeline.retention import PRUNED, TRIMMED, Terms, account
 from pipeline.trail import noted
 from schemas.changeset import AuditRecord, Scribe
 
@@ -43,14 +44,25 @@ class Pruner:
             except StoreUnavailable as error:
                 log.warning("store.unavailable", error=error)
                 pause = _AGAIN_SECONDS
+            except Conflict as error:
+                log.warning("retention.refused", error=error)
+                pause = _DAY_SECONDS
 
     async def prune(self) -> Counter[str]:
-        """Rows removed, by table."""
-        return await retention.prune(self.store.database, self.terms, self._record, shard=self.store.shard)
+        """Rows removed, by table; raises Conflict where the audit trail is due and not ours to cut."""
+        database = self.store.database
+        removed = await retention.prune(database, self.terms, self._record, shard=self.store.shard)
+        if self.terms.audit is not None:
+            removed += await trimming.trim(database, self.terms.audit, self._cut)
+        return removed
 
     def _record(self, kind: str, removed: Mapping[str, int], events: Sequence[UUID]) -> AuditRecord:
         body = account(kind, removed, events)
         return noted(PRUNED, body, scribe=self.scribe, now=self.clock(), nonce=str(uuid4()))
+
+    def _cut(self, cut: Cut) -> AuditRecord:
+        body = {"batch": cut.batch, "size": cut.size, "root": cut.root.hex(), "records": cut.records}
+        return noted(TRIMMED, body, scribe=self.scribe, now=self.clock())
 
 
 async def _stopped(stop: asyncio.Event, seconds: float) -> bool:

@@ -45,6 +45,7 @@ LogName = Literal[
     "version.incompatible",
     "privacy.master_key_made",
     "retention.pruned",
+    "retention.refused",
     "login.failed",
     "login.limited",
     "store.unavailable",

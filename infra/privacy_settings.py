@@ -1,8 +1,9 @@
 """The settings of what is kept of people's texts: under which key, and for how long."""
 
 from datetime import timedelta
+from typing import Self
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 
 from infra.section import Section
 from pipeline.retention import Terms
@@ -32,6 +33,20 @@ class RetentionSettings(Section):
         None, ge=1, description="Published messages in the outbox, and in the topics of embedded mode."
     )
 
+    audit_days: int | None = Field(
+        None,
+        ge=1,
+        description="Sealed batches of the audit trail, counted from their seal; not less than results.",
+    )
+
+    @model_validator(mode="after")
+    def _results_go_first(self) -> Self:
+        if self.audit_days is not None and (self.results_days or self.audit_days + 1) > self.audit_days:
+            raise ValueError(
+                "AUDIT_DAYS needs RESULTS_DAYS of as many days or fewer: results go before their records"
+            )
+        return self
+
     @property
     def terms(self) -> Terms:
         return Terms(
@@ -39,6 +54,7 @@ class RetentionSettings(Section):
             journal=_days(self.journal_days),
             results=_days(self.results_days),
             topics=_days(self.topics_days),
+            audit=_days(self.audit_days),
         )
 
 

@@ -35,6 +35,13 @@ class Frontier:
         starts = range(0, len(packed), HASH_BYTES)
         return cls(size, tuple(packed[start : start + HASH_BYTES] for start in starts))
 
+    def at(self, level: int) -> list[bytes]:
+        """The root of its subtree of 2 ** level leaves, if it has one of them."""
+        if not self.size >> level & 1:
+            return []
+        larger = (self.size >> level + 1).bit_count()
+        return [self.hashes[larger]]
+
     @property
     def packed(self) -> bytes:
         return b"".join(self.hashes)
@@ -59,31 +66,38 @@ class Frontier:
         return Frontier(size, tuple(hashes))
 
 
+EMPTY: Final = Frontier()
+
+
 def root(leaves: Iterable[bytes]) -> bytes:
     """The tree head of these leaf hashes."""
     return Frontier().extended(leaves).root
 
 
 class Tree:
-    """A tree whose leaves are all at hand: made once, it proves many."""
+    """A tree whose leaves are at hand, from `before` on at least: made once, it proves many."""
 
-    def __init__(self, leaves: Sequence[bytes]) -> None:
-        self.size = len(leaves)
-        #: The roots of the full subtrees of 1, 2, 4, ... leaves.
-        self._levels = [list(leaves)]
-        while len(below := self._levels[-1]) > 1:
+    def __init__(self, leaves: Sequence[bytes], before: Frontier = EMPTY) -> None:
+        self.first = before.size
+        self.size = before.size + len(leaves)
+        #: The roots of the full subtrees of 1, 2, 4, ... leaves that are known. What a path needs of the
+        #: leaves before the first one are the frontier's subtrees: each stands left of its level's others.
+        self._levels = [[*before.at(0), *leaves]]
+        while self.size >> len(self._levels):
+            below, height = self._levels[-1], len(self._levels)
             pairs = range(0, len(below) - 1, 2)
-            self._levels.append([node(below[left], below[left + 1]) for left in pairs])
+            own = [node(below[left], below[left + 1]) for left in pairs]
+            self._levels.append([*before.at(height), *own])
 
     def inclusion(self, index: int) -> list[bytes]:
         """PATH of RFC 6962 section 2.1.1: what leads from leaf `index` to the root."""
-        if not 0 <= index < self.size:
+        if not self.first <= index < self.size:
             raise ValueError(f"there is no leaf {index} in a tree of {self.size}")
         return self._path(index, 0, self.size)
 
     def consistency(self, size: int) -> list[bytes]:
         """PROOF of RFC 6962 section 2.1.2: that the first `size` leaves are still what they were."""
-        if not 0 < size <= self.size:
+        if not max(1, self.first) <= size <= self.size:
             raise ValueError(f"a tree of {self.size} leaves proves nothing about one of {size}")
         return self._grown(size, 0, self.size, is_known=True)
 
@@ -108,7 +122,8 @@ class Tree:
         width = end - first
         if width & (width - 1) == 0:
             level = width.bit_length() - 1
-            return self._levels[level][first >> level]
+            begins = (self.first >> level) & ~1  # at the frontier's subtree, where it has one of this level
+            return self._levels[level][(first >> level) - begins]
         middle = first + _split(width)
         return node(self._hash(first, middle), self._hash(middle, end))
 

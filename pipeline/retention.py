@@ -9,6 +9,8 @@ from uuid import UUID
 
 #: The kind of the audit record of what was removed.
 PRUNED: Final = "pruned"
+#: That of sealed batches of the audit trail which were removed.
+TRIMMED: Final = "audit_pruned"
 
 
 def account(what: str, rows: Mapping[str, int], events: Sequence[UUID] = ()) -> dict[str, object]:
@@ -30,3 +32,4 @@ class Terms:
     journal: timedelta | None = None
     results: timedelta | None = None
     topics: timedelta | None = None
+    audit: timedelta | None = None

@@ -113,6 +113,13 @@ class Walk:
         self.frontier, self.batch, self.link = frontier, state.batch, state.link
         self.begun = state.size
 
+    def resume(self, batch: int, seal: Seal | None) -> None:
+        """Start behind a seal before which all was pruned: its signature says what the rest goes on from."""
+        if seal is None:
+            self.findings.add(f"audit_seal {batch}", "is missing; what was before it was pruned")
+            return
+        self.begin(self._signed(seal), seal)
+
     def step(self, seal: Seal, rows: Sequence[Placed]) -> None:
         """The next seal, and the leaves that are stored before its end."""
         where = f"audit_seal {seal.batch}"

@@ -12,7 +12,7 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from infra import tables as t
-from infra.store import joins
+from infra.store import joins, trimming
 from infra.store.seals import as_seal
 from pipeline.checkpoint import Checkpoint
 from pipeline.seal import Seal
@@ -44,7 +44,10 @@ async def verify(
     """Verify the log, all of it or what came after a trusted checkpoint."""
     findings = Findings()
     walk = Walk(trust, findings)
-    if since is not None:
+    cut = await trimming.anchor(connection)
+    if cut is not None and (since is None or since.batch < cut):
+        walk.resume(cut, await _seal(connection, cut))
+    elif since is not None:
         walk.begin(since, await _seal(connection, since.batch))
     first, before, newest = walk.size, walk.batch, None
     stored, leaves = await _stored(connection, first), _Leaves(connection, findings, first)

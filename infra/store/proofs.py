@@ -9,9 +9,10 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from infra import tables as t
+from infra.store import trimming
 from infra.store.seals import as_seal, newest
 from pipeline.errors import Conflict, NotFound
-from pipeline.merkle import Tree
+from pipeline.merkle import EMPTY, Frontier, Tree
 from pipeline.seal import Seal
 
 _PAGE: Final = 50_000
@@ -56,7 +57,18 @@ async def prover(connection: AsyncConnection) -> Prover:
     seal = await newest(connection)
     if seal is None:
         raise NotFound("nothing is sealed yet")
-    return Prover(connection, Tree([leaf async for leaf in _leaves(connection, seal.size)]), seal)
+    before = await _before(connection)
+    return Prover(
+        connection, Tree([leaf async for leaf in _leaves(connection, before.size, seal.size)], before), seal
+    )
+
+
+async def _before(connection: AsyncConnection) -> Frontier:
+    """What is known of the leaves that were pruned: the frontier of the seal that was the last of them."""
+    batch = await trimming.anchor(connection)
+    query = select(t.audit_seal.c.size, t.audit_seal.c.frontier).where(t.audit_seal.c.batch == batch)
+    row = None if batch is None else (await connection.execute(query)).first()
+    return EMPTY if row is None else Frontier.unpacked(row.size, row.frontier)
 
 
 async def places(connection: AsyncConnection, records: Sequence[UUID]) -> dict[UUID, int]:
@@ -66,9 +78,9 @@ async def places(connection: AsyncConnection, records: Sequence[UUID]) -> dict[U
     return {row.record_id: row.sequence for row in await connection.execute(query)}
 
 
-async def _leaves(connection: AsyncConnection, size: int) -> AsyncIterator[bytes]:
+async def _leaves(connection: AsyncConnection, begin: int, size: int) -> AsyncIterator[bytes]:
     place = t.audit_leaf.c
-    for first in range(0, size, _PAGE):
+    for first in range(begin, size, _PAGE):
         end = min(first + _PAGE, size)
         query = select(place.leaf).where(place.sequence >= first, place.sequence < end)
         for leaf in await connection.scalars(query.order_by(place.sequence)):

@@ -170,3 +170,16 @@ def test_what_has_no_proof_is_refused() -> None:
 def test_a_frontier_that_does_not_fit_its_size_is_refused(size: int, packed: bytes) -> None:
     with pytest.raises(ValueError, match="are no frontier"):
         Frontier.unpacked(size, packed)
+
+
+@given(st.integers(1, 70).flatmap(lambda size: st.tuples(st.just(size), st.integers(0, size - 1))))
+def test_a_tree_without_its_first_leaves_proves_the_others_alike(shape: tuple[int, int]) -> None:
+    size, cut = shape
+    leaves = [leaf(bytes([number])) for number in range(size)]
+    whole, rest = Tree(leaves), Tree(leaves[cut:], Frontier().extended(leaves[:cut]))
+
+    for index in range(cut, size):
+        assert rest.inclusion(index) == whole.inclusion(index)
+    for index in range(cut):
+        with pytest.raises(ValueError, match="there is no leaf"):
+            rest.inclusion(index)
