@@ -28,7 +28,7 @@ _ATTEMPT = (
 )  # fmt: skip
 _WORK = ("revision", "priority", "due_at", "lease_until", "crashes", "faults", "waits_for")
 _OUTBOX = ("id", "revision", "topic", "partition", "offset", "created_at", "published_at")
-_REVIEW = ("id", "revision", "reasons", "created_at")
+_REVIEW = ("id", "revision", "reasons", "sampled", "created_at")
 _RESULT = (
     "revision",
     "state",
@@ -100,7 +100,9 @@ def show(told: Mapping[str, Any]) -> None:
         _show_result(result)
     _show_outbox(told["outbox"])
     for item in told["review"]:
-        output.say(f"\nWaits for a person since {_time(item['created_at'])} (revision {item['revision']})")
+        why = ", drawn at random" if item["sampled"] else ""
+        since = _time(item["created_at"])
+        output.say(f"\nWaits for a person since {since} (revision {item['revision']}{why})")
     _show_audit(told["audit"])
 
 
