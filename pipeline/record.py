@@ -57,7 +57,14 @@ def decided(
 
     A `sampled` one is published all the same, with a review item beside it.
     """
-    result = _of_answer(claimed, entry, decision, answer, now=now)
+    outcome, reasons = decision.outcome, decision.reasons
+    result = replace(
+        _without_data(claimed.event, claimed.revision, entry, outcome, reasons, now=now),
+        data=answer.value.model_dump(mode="json"),
+        evidence=trail.evidence_of(answer.evidence),
+        model=answer.model,
+        cost_micros=cost_of(answer.attempts),
+    )
     record = trail.decision(
         result,
         claimed.event,
@@ -231,26 +238,6 @@ def _without_data(
         reasons=reasons,
         decided_at=now,
         supersedes=revision - 1 or None,
-    )
-
-
-def _of_answer(
-    claimed: Claimed, entry: Entry, decision: Decision, answer: Answer[Extraction], *, now: datetime
-) -> Result:
-    return Result(
-        id=derived_id(claimed.event.event_id, claimed.revision, "result"),
-        event_id=claimed.event.event_id,
-        revision=claimed.revision,
-        workflow=entry.workflow.name,
-        version=entry.version,
-        state=decision.outcome,
-        reasons=decision.reasons,
-        decided_at=now,
-        data=answer.value.model_dump(mode="json"),
-        evidence=trail.evidence_of(answer.evidence),
-        model=answer.model,
-        cost_micros=cost_of(answer.attempts),
-        supersedes=claimed.revision - 1 or None,
     )
 
 
