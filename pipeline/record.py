@@ -58,13 +58,8 @@ def decided(
     A `sampled` one is published all the same, with a review item beside it.
     """
     outcome, reasons = decision.outcome, decision.reasons
-    result = replace(
-        _without_data(claimed.event, claimed.revision, entry, outcome, reasons, now=now),
-        data=answer.value.model_dump(mode="json"),
-        evidence=trail.evidence_of(answer.evidence),
-        model=answer.model,
-        cost_micros=cost_of(answer.attempts),
-    )
+    empty = _without_data(claimed.event, claimed.revision, entry, outcome, reasons, now=now)
+    result = _with_answer(empty, answer)
     record = trail.decision(
         result,
         claimed.event,
@@ -238,6 +233,16 @@ def _without_data(
         reasons=reasons,
         decided_at=now,
         supersedes=revision - 1 or None,
+    )
+
+
+def _with_answer(result: Result, answer: Answer[Extraction]) -> Result:
+    return replace(
+        result,
+        data=answer.value.model_dump(mode="json"),
+        evidence=trail.evidence_of(answer.evidence),
+        model=answer.model,
+        cost_micros=cost_of(answer.attempts),
     )
 
 
