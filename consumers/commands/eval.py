@@ -89,11 +89,9 @@ def evaluate(
     """
     from consumers.commands import scoreboard
     from consumers.commands.labelled import labelled
-    from consumers.commands.running import run, settings_for
-    from pipeline import catalogue as catalogues
+    from consumers.commands.running import run
 
-    settings = settings_for("cli")
-    entry = catalogues.load(settings.workflows).named(name)
+    settings, entry = _loaded(name)
     given = partial(labelled, entry, cases, reviewed=_reviewed(settings, entry, origin), origin=origin)
     found, baseline = _checked(entry, given, against, out)
     done = run(_evaluate(settings, entry, found, alias=model, concurrency=concurrency))
@@ -105,6 +103,14 @@ def evaluate(
     else:
         scoreboard.show(done, margin=margin, against=str(against), out=out)
     _end(done)
+
+
+def _loaded(name: str) -> "tuple[Settings, Entry]":
+    from consumers.commands.running import settings_for
+    from pipeline import catalogue as catalogues
+
+    settings = settings_for("cli")
+    return settings, catalogues.load(settings.workflows).named(name)
 
 
 def _reviewed(settings: "Settings", entry: "Entry", origin: Origin) -> "Sequence[Case]":

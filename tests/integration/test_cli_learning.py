@@ -69,3 +69,19 @@ def test_a_case_goes_with_the_decision_that_made_it(desk: Shell) -> None:
 
     assert desk.penstock("eval", "receipts", "--from", "reviews").code == 3
     assert desk.penstock("eval", "add-from-reviews", "nothing").code == 3
+
+
+def test_quality_says_what_people_found_and_gives_no_number_from_too_few(desk: Shell) -> None:
+    told = desk.penstock("review", "quality", "--workflow", "receipts", "--json").json
+    ended = desk.penstock("review", "quality", "--workflow", "receipts")
+
+    (receipts,) = told
+    assert (receipts["doubted"]["right"], receipts["doubted"]["wrong"]) == (0, 2)
+    assert (receipts["doubted"]["separation"], receipts["threshold"]) == ({}, None)
+    assert "2 judged, 2 wrong: 100.0% (34.2% to 100.0%)" in ended.out
+    assert "Nothing about signals: 0 right and 2 wrong; from 30 of each on there are numbers." in ended.out
+    assert "nobody has decided on any" in ended.out
+    assert "set audit_share=0.02" in ended.out
+    assert max(map(len, ended.out.splitlines())) <= 100
+    assert desk.penstock("review", "quality", "--workflow", "nothing").code == 3
+    assert len(desk.penstock("review", "quality", "--json").json) == 3
