@@ -37,7 +37,7 @@ _COMMANDS: Final = {
         "consumers.commands.workflow:app",
         "List, show, try, scaffold, compare, pause and resume workflows.",
     ),
-    "eval": ("consumers.commands.eval:evaluate", "Labelled cases through a workflow, field by field."),
+    "eval": ("consumers.commands.eval:app", "Labelled cases through a workflow, field by field."),
     "topics": ("consumers.commands.admin:topics", "Make the topics that the workflows declare."),
     "audit": ("consumers.commands.audit:app", "The audit trail: explain a decision, list, export, verify."),
     "erase": ("consumers.commands.erase:erase", "Destroy every text of a subject."),

@@ -27,7 +27,7 @@ _ATTEMPT = (
 )  # fmt: skip
 _WORK = ("revision", "priority", "due_at", "lease_until", "crashes", "faults", "waits_for")
 _OUTBOX = ("id", "revision", "topic", "partition", "offset", "created_at", "published_at")
-_REVIEW = ("id", "revision", "reasons", "created_at")
+_REVIEW = ("id", "revision", "reasons", "sampled", "created_at")
 _RESULT = (
     "revision",
     "state",

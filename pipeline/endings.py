@@ -11,9 +11,10 @@ from pipeline.extract import GiveUp
 from pipeline.fall_back import fall_back
 from pipeline.record import decided, degraded, given_up
 from pipeline.retry import MAX_FAULTS, backoff
+from pipeline.sample import is_drawn
 from pipeline.tab import Tab, settled
 from schemas.changeset import Changeset
-from schemas.decision import Route, review
+from schemas.decision import Decision, Outcome, Route, review
 from schemas.extraction import Answer, Attempt
 
 
@@ -40,6 +41,7 @@ def by_policy(case: Case, attempt: Attempt, world: World) -> Changeset:
         scribe=world.scribe,
         flags=case.flags,
         judged=case.judged,
+        sampled=_is_sampled(case, decision, world),
     )
 
 
@@ -111,3 +113,10 @@ def dead(
     now = world.clock()
     made = claimed.attempts if attempts is None else attempts
     return given_up(claimed, entry, end, made, now=now, scribe=world.scribe, detail=detail)
+
+
+def _is_sampled(case: Case, decision: Decision, world: World) -> bool:
+    """Is what succeeded looked at all the same?"""
+    share, event_id = case.entry.workflow.audit_share, case.claimed.event.event_id
+    drawn = is_drawn(event_id, workflow=case.entry.workflow.name, share=share, key=world.guard.key)
+    return drawn and decision.outcome is Outcome.SUCCEEDED

@@ -20,6 +20,7 @@ from pipeline.errors import (
     Unstorable,
 )
 from pipeline.extract import GiveUp
+from pipeline.sample import SAMPLED
 from schemas.changeset import (
     AuditRecord,
     Changeset,
@@ -50,25 +51,24 @@ def decided(
     scribe: Scribe,
     flags: Sequence[str] = (),
     judged: Mapping[UUID, Assessment] | None = None,
+    sampled: bool = False,
 ) -> Changeset:
-    """The policy decided on an answer; `flags` are what the screening noticed."""
-    result = Result(
-        id=derived_id(claimed.event.event_id, claimed.revision, "result"),
-        event_id=claimed.event.event_id,
-        revision=claimed.revision,
-        workflow=entry.workflow.name,
-        version=entry.version,
-        state=decision.outcome,
-        reasons=decision.reasons,
-        decided_at=now,
-        data=answer.value.model_dump(mode="json"),
-        evidence=trail.evidence_of(answer.evidence),
-        model=answer.model,
-        cost_micros=cost_of(answer.attempts),
-        supersedes=claimed.revision - 1 or None,
-    )
+    """The policy decided on an answer; `flags` are what the screening noticed.
+
+    A `sampled` one is published all the same, with a review item beside it.
+    """
+    outcome, reasons = decision.outcome, decision.reasons
+    empty = _without_data(claimed.event, claimed.revision, entry, outcome, reasons, now=now)
+    result = _with_answer(empty, answer)
     record = trail.decision(
-        result, claimed.event, answer.attempts, code="policy", scribe=scribe, flags=flags, judged=judged
+        result,
+        claimed.event,
+        answer.attempts,
+        code="policy",
+        scribe=scribe,
+        flags=flags,
+        judged=judged,
+        sampled=sampled,
     )
     messages: tuple[OutboxMessage, ...] = ()
     if decision.outcome.may_be_acted_on:
@@ -78,6 +78,8 @@ def decided(
     ended = _changeset(
         result, claimed.event, ClaimToken(claimed.token), record, messages, code="policy", scribe=scribe
     )
+    if sampled:
+        ended = replace(ended, review=ReviewItem(_item_id(result), (SAMPLED,), sampled=True))
     return replace(ended, indexed=entry.workflow.indexed)
 
 
@@ -234,6 +236,16 @@ def _without_data(
     )
 
 
+def _with_answer(result: Result, answer: Answer[Extraction]) -> Result:
+    return replace(
+        result,
+        data=answer.value.model_dump(mode="json"),
+        evidence=trail.evidence_of(answer.evidence),
+        model=answer.model,
+        cost_micros=cost_of(answer.attempts),
+    )
+
+
 def _result_body(result: Result, claimed: Claimed, value: Extraction) -> ResultMessage[Extraction]:
     return _ANY_RESULT(
         event_id=result.event_id,
@@ -250,6 +262,10 @@ def _result_body(result: Result, claimed: Claimed, value: Extraction) -> ResultM
         accepted_at=claimed.accepted_at,
         decided_at=result.decided_at,
     )
+
+
+def _item_id(result: Result) -> UUID:
+    return derived_id(result.event_id, result.revision, "review")
 
 
 def _changeset(
@@ -269,7 +285,7 @@ def _changeset(
         messages = (publish.result_message(result, event, record, topic=topic, body=body),)
     item = None
     if outcome is Outcome.NEEDS_REVIEW:
-        item = ReviewItem(derived_id(event.event_id, result.revision, "review"), result.reasons)
+        item = ReviewItem(_item_id(result), result.reasons)
     return Changeset(
         event=event,
         guard=guard,

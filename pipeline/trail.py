@@ -33,10 +33,11 @@ def decision(
     scribe: Scribe,
     flags: Sequence[str] = (),
     judged: Mapping[UUID, Assessment] | None = None,
+    sampled: bool = False,
 ) -> AuditRecord:
     """The record of a machine's decision; `code` is the stable reason, `reasons` are its words.
 
-    `judged` says by attempt what its answer was worth.
+    `judged` says by attempt what its answer was worth, `sampled` that a person looks at what succeeded.
     """
     output = None
     if result.data is not None:
@@ -44,6 +45,7 @@ def decision(
     body = {
         "code": code,
         "flags": list(flags),
+        "sampled": sampled,
         "cost_micros": result.cost_micros,
         "input": {
             "content": str(publish.content_id(event.event_id)),
@@ -80,6 +82,7 @@ def buried(result: Result, event: Received, before: AuditRecord, *, code: str, s
     body = {
         **{name: told[name] for name in ("flags", "cost_micros", "input", "attempts_made")},
         "code": code,
+        "sampled": False,
         "instead_of": before.outcome,
         "output": None,
         "model": None,
@@ -203,12 +206,14 @@ def _origin(event: Received) -> dict[str, Any] | None:
 def _assessed(found: Assessment, event: Received) -> dict[str, Any]:
     """What an answer was worth. A complaint of a check may quote the event, so it is told by its hash.
 
-    What a good answer rests on is told once, beside the decision.
+    What a good answer says and rests on is told once, beside the decision.
     """
+    value = found.value.model_dump(mode="json") if found.failure else None
     return {
         "failure": found.failure,
         "checks": list(found.checks),
         "complaints": _hashes(found.complaints, event),
+        "output": None if value is None else event.salted(canonical(value)).hex(),
         "evidence": evidence_of(found.evidence) if found.failure else None,
     }
 

@@ -59,6 +59,8 @@ class Workflow(Generic[E, X]):
     without a call. `subject` says whose event it is, such as a customer's number: its texts are then kept
     encrypted under a key of that subject, and `penstock erase` destroys them; of the result only the fields
     in `indexed` stay readable by SQL. `indexed` are fields that `penstock audit list --field` finds it by.
+    `audit_share` (0 to 1) of what succeeds is published and also waits for a person, drawn at random: what
+    they find is the only unbiased measure of what nobody doubts (`penstock review quality`).
     Raises InvalidWorkflowError, which names the file, the field and the cure.
     """
 
@@ -81,6 +83,7 @@ class Workflow(Generic[E, X]):
     cache: timedelta | None = None
     subject: Callable[[E], str | None] | None = None
     indexed: tuple[str, ...] = ()
+    audit_share: float = 0.0
 
     @property
     def dead_topic(self) -> str:
@@ -102,6 +105,7 @@ class Workflow(Generic[E, X]):
         self._check_cache()
         self._check_subject()
         self._check_indexed()
+        self._check_audit_share()
 
     def _refuse(self, field: str, problem: str, cure: str) -> NoReturn:
         raise InvalidWorkflowError(self.file, field, problem, cure)
@@ -207,6 +211,12 @@ class Workflow(Generic[E, X]):
             self._refuse("indexed", f"{self.indexed!r} is no tuple", 'Write indexed=("field",).')
         for problem, cure in not_indexable(self.extraction, self.indexed):
             self._refuse("indexed", problem, cure)
+
+    def _check_audit_share(self) -> None:
+        share = self.audit_share
+        if isinstance(share, bool) or not (isinstance(share, int | float) and 0 <= share <= 1):
+            cure = "Write audit_share=0.02 for two of a hundred, 0 for none."
+            self._refuse("audit_share", f"{share!r} is no share", cure)
 
 
 _COUNTS = {1: "one argument", 2: "two arguments"}

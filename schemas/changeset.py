@@ -74,10 +74,14 @@ class OutboxMessage:
 
 @dataclass(frozen=True, slots=True)
 class ReviewItem:
-    """A question for a person: why the machine did not decide by itself."""
+    """A question for a person: why the machine did not decide by itself.
+
+    Of a `sampled` one it did: the result is published, and a person looks whether it is right.
+    """
 
     id: UUID
     reasons: tuple[str, ...]
+    sampled: bool = False
 
 
 @dataclass(frozen=True, slots=True)

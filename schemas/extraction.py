@@ -18,7 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from schemas.evidence import EvidenceMap
+from schemas.evidence import EvidenceMap, support
 from schemas.text import refuse_unclean
 
 
@@ -200,6 +200,11 @@ class Answer(Generic[X_co]):
         """The model that answered, by its own name."""
         last = self.attempts[-1]
         return last.model_answered or last.model_asked
+
+    @property
+    def score(self) -> float:
+        """How well it is supported, up to 100; `penstock review quality` measures it and names a limit."""
+        return support((self.evidence[path] for path in self.evidence), attempts=len(self.attempts))
 
     @property
     def usage(self) -> Usage:

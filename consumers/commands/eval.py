@@ -1,4 +1,7 @@
-"""`penstock eval`: labelled cases through the real path in, how much is right and at what price out."""
+"""`penstock eval`: labelled cases through the real path in, how much is right and at what price out.
+
+Cases are from files, and from what people approved or corrected (`penstock eval add-from-reviews`).
+"""
 
 import asyncio
 import sys
@@ -6,13 +9,15 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
-from cyclopts import Parameter
+from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
 from consumers.commands import output
+from consumers.commands.labelled import Origin
 from consumers.commands.output import Json
 from pipeline.comparison import MARGIN
 
@@ -25,11 +30,21 @@ if TYPE_CHECKING:
     from pipeline.comparison import Comparison, ShareDifference
     from pipeline.report import Report
 
+app = App(name="eval")
+app.command(
+    "consumers.commands.goldens:add_from_reviews",
+    name="add-from-reviews",
+    help="Make golden cases of what people approved or corrected.",
+)
+
 #: A provider may ask for a minute of silence; one that asks for more is away.
 _PATIENCE_SECONDS: Final = 120.0
 _SHARE: Final = Number(gte=0, lte=1)
 #: The draws of the intervals: the same for everybody.
 _SEED: Final = 0
+_From = Annotated[
+    Origin, Parameter(name="--from", help="Cases from reviews, from files (or our own), or both.")
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +62,13 @@ class Evaluated:
     regressions: "tuple[ShareDifference, ...]" = ()
 
 
+@app.default
 def evaluate(
     name: str,
     /,
     *,
     cases: Annotated[Path | None, Parameter(help="JSON lines with id, data and expected.")] = None,
+    origin: _From = "both",
     against: Annotated[Path | None, Parameter(help="An earlier report to compare with.")] = None,
     model: Annotated[str | None, Parameter(help="Ask this alias only, instead of the workflow's.")] = None,
     out: Annotated[Path | None, Parameter(help="Write the report there, as JSON.")] = None,
@@ -59,23 +76,24 @@ def evaluate(
     margin: Annotated[float, Parameter(help="A loss up to this share is none.", validator=_SHARE)] = MARGIN,
     as_json: Json = False,
 ) -> None:
-    """Run labelled cases through the workflow NAME, without a database, and score each field.
+    """Run labelled cases through the workflow NAME and score each field; nothing is kept in a database.
 
-    Without --cases the examples (receipts, contracts, support) have cases of their own. Compared with a
-    report of --against, by pairs of the same case, a field regresses when it got worse and may, by the
-    95 % interval of the difference, have lost more than the margin. Without PENSTOCK_MODELS__* the
-    simulated model answers, which says nothing about a real one.
+    Without --cases the examples (receipts, contracts, support) have cases of their own; beside them stand
+    those that `penstock eval add-from-reviews` added, and reading them is on record. Compared with a report
+    of --against, by pairs of the same case, a field regresses when it got worse and may, by the 95 % interval
+    of the difference, have lost more than the margin. Without PENSTOCK_MODELS__* the simulated model answers,
+    which says nothing about a real one.
 
     Exit code 1 on a regression, 2 when cases or reports cannot be used, 6 when the model could not be asked
     for all cases; those are left out.
     """
     from consumers.commands import scoreboard
-    from consumers.commands.running import run, settings_for
-    from pipeline import catalogue as catalogues
+    from consumers.commands.labelled import labelled
+    from consumers.commands.running import run
 
-    settings = settings_for("cli")
-    entry = catalogues.load(settings.workflows).named(name)
-    found, baseline = _checked(entry, cases, against, out)
+    settings, entry = _loaded(name)
+    given = partial(labelled, entry, cases, reviewed=_reviewed(settings, entry, origin), origin=origin)
+    found, baseline = _checked(entry, given, against, out)
     done = run(_evaluate(settings, entry, found, alias=model, concurrency=concurrency))
     if baseline is not None and done.report.cases:
         done = _compared(done, baseline, margin)
@@ -85,6 +103,29 @@ def evaluate(
     else:
         scoreboard.show(done, margin=margin, against=str(against), out=out)
     _end(done)
+
+
+def _loaded(name: str) -> "tuple[Settings, Entry]":
+    from consumers.commands.running import settings_for
+    from pipeline import catalogue as catalogues
+
+    settings = settings_for("cli")
+    return settings, catalogues.load(settings.workflows).named(name)
+
+
+def _reviewed(settings: "Settings", entry: "Entry", origin: Origin) -> "Sequence[Case]":
+    """Cases from reviews, where they are wanted; what is left out of them is told."""
+    from consumers.commands.goldens import goldens
+    from consumers.commands.running import run
+
+    if origin == "files":
+        return ()
+    found = run(goldens(settings, entry))
+    if found.gone:
+        output.note(f"{found.gone} cases from reviews are gone: their texts were erased or pruned.")
+    if found.misfits:
+        output.note(f"{found.misfits} cases from reviews do not fit today's schemas.")
+    return found.cases
 
 
 def _end(done: Evaluated) -> None:
@@ -100,16 +141,16 @@ def _end(done: Evaluated) -> None:
 
 
 def _checked(
-    entry: "Entry", cases: Path | None, against: Path | None, out: Path | None
+    entry: "Entry", given: "Callable[[], Labelled]", against: Path | None, out: Path | None
 ) -> "tuple[Labelled, Report | None]":
     """All that can be wrong before a model is paid: ends the command with every problem told."""
     from consumers.cli import EXIT_USAGE
-    from consumers.commands.labelled import BadCases, labelled
+    from consumers.commands.labelled import BadCases
 
     problems: list[str] = []
     found = baseline = None
     try:
-        found = labelled(entry, cases)
+        found = given()
     except BadCases as error:
         problems += error.problems
     if against is not None:

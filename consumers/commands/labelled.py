@@ -1,4 +1,4 @@
-"""A workflow and a file of labelled cases in, the cases out, each checked; or what is wrong with them.
+"""A workflow, a file of labelled cases and what reviews gave in, the cases out; or what is wrong with them.
 
 All of it is told before a model is paid: an answer can never agree with a label that is none.
 """
@@ -6,7 +6,7 @@ All of it is told before a model is paid: an answer can never agree with a label
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, get_args
+from typing import Final, Literal, get_args
 
 from infra import samples
 from pipeline import receive
@@ -16,11 +16,14 @@ from pipeline.comparators import comparators
 from pipeline.errors import InvalidEvent, NotFound
 from pipeline.score import complaints
 
+Origin = Literal["reviews", "files", "both"]
+
 _EXAMPLES: Final = "pipeline.workflows"
 _HOW: Final = (
     "Write a file with one JSON object per line and name it with --cases: "
     '{"id": "a-1", "data": {...what a sender emits}, "expected": {...the right value of each field, or null}}'
 )
+_ADD: Final = "Review events, then add them: penstock eval add-from-reviews {}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,27 +41,46 @@ class BadCases(Exception):
     problems: tuple[str, ...]
 
 
-def labelled(entry: Entry, file: Path | None) -> Labelled:
-    """The cases of `file`, else our own samples for the workflow; raises NotFound or BadCases."""
-    if file is None:
-        found = _own(entry)
-        places = [case.id for case in found.cases]
-    else:
-        found, places = _read(file)
-    problems = tuple(_problems(entry, found.cases, places))
-    if problems:
-        raise BadCases(problems)
-    return found
+def labelled(
+    entry: Entry, file: Path | None, *, reviewed: Sequence[Case] = (), origin: Origin = "both"
+) -> Labelled:
+    """The cases of `file`, else our own samples for the workflow; and those that reviews gave.
+
+    Raises NotFound or BadCases.
+    """
+    people = Labelled("reviews", tuple(reviewed))
+    own = None if file else _own(entry)
+    if origin == "reviews" or (origin == "both" and reviewed and not (file or own)):
+        if not reviewed:
+            raise NotFound(f"there are no cases from reviews. {_ADD.format(entry.workflow.name)}")
+        return people
+    found = own or _checked(entry, file)
+    if origin == "files" or not reviewed:
+        return found
+    known = {case.id for case in found.cases}
+    more = [case for case in people.cases if case.id not in known]
+    return Labelled(f"{found.origin} and {len(more)} reviews", (*found.cases, *more))
 
 
-def _own(entry: Entry) -> Labelled:
+def _own(entry: Entry) -> Labelled | None:
+    """Our samples, which are right by a test of their own."""
     name = entry.workflow.name
     for example in get_args(samples.Name):
         if entry.workflow.extraction.__module__ == f"{_EXAMPLES}.{example}" and name == example:
             read = samples.read(example)
             cases = tuple(Case(one.id, one.data, one.expected) for one in read)
             return Labelled("Penstock's own samples", cases)
-    raise NotFound(f"there are no cases for {name!r}. {_HOW}")
+    return None
+
+
+def _checked(entry: Entry, file: Path | None) -> Labelled:
+    if file is None:
+        raise NotFound(f"there are no cases for {entry.workflow.name!r}. {_HOW}")
+    found, places = _read(file)
+    wrong = tuple(problems(entry, found.cases, places))
+    if wrong:
+        raise BadCases(wrong)
+    return found
 
 
 def _read(file: Path) -> tuple[Labelled, list[str]]:
@@ -80,7 +102,8 @@ def _lines(text: str) -> Iterator[int]:
     return (number for number, line in lines if line.strip())
 
 
-def _problems(entry: Entry, cases: Sequence[Case], places: Sequence[str]) -> Iterator[str]:
+def problems(entry: Entry, cases: Sequence[Case], places: Sequence[str]) -> Iterator[str]:
+    """What keeps these cases from being run or scored; `places` name them."""
     fields = comparators(entry.workflow.extraction)
     for case, place in zip(cases, places, strict=True):
         try:

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from schemas.changeset import Result
 
 app = App(name="review", help="What waits for a person: look, and decide.")
+app.command(
+    "consumers.commands.quality:quality",
+    name="quality",
+    help="How often people found the machine wrong, and whether its signals told.",
+)
 
 Workflow = Annotated[str | None, Parameter(help="Only of this workflow.")]
 Comment = Annotated[str, Parameter(allow_leading_hyphen=True, help="Why; receivers of the result see it.")]

@@ -26,7 +26,9 @@ def show(told: Mapping[str, Any]) -> None:
         _show_result(result)
     _show_outbox(told["outbox"])
     for item in told["review"]:
-        output.say(f"\nWaits for a person since {_time(item['created_at'])} (revision {item['revision']})")
+        why = ", drawn at random" if item["sampled"] else ""
+        since = _time(item["created_at"])
+        output.say(f"\nWaits for a person since {since} (revision {item['revision']}{why})")
     _show_audit(told["audit"])
 
 

@@ -217,6 +217,7 @@ def _messages(changeset: Changeset) -> list[dict[str, Any]]:
 def _review(changeset: Changeset) -> dict[str, Any]:
     return {
         "id": changeset.review.id if changeset.review else None,
+        "sampled": changeset.review is not None and changeset.review.sampled,
         "event_id": changeset.event.event_id,
         "revision": changeset.result.revision,
         "workflow": changeset.result.workflow,

@@ -193,6 +193,7 @@ async def _empty(connection: AsyncConnection, events: Any) -> None:
     statements = (
         delete(t.answer_cache).where(_answers(events)),
         delete(t.review).where(t.review.c.event_id.in_(events)),
+        delete(t.label).where(t.label.c.event_id.in_(events)),
         delete(t.result_index).where(t.result_index.c.event_id.in_(events)),
         update(t.content).where(t.content.c.event_id.in_(events)).values(data=b"", salt=b""),
         update(t.result).where(t.result.c.event_id.in_(events)).values(data=None),

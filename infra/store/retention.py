@@ -136,7 +136,7 @@ async def _remove_events(
     ids = [row.event_id for row in rows]
     theirs = t.outbox.c.event_id.in_(ids)
     removed = await _remove_from_log(connection, select(t.outbox.c.id).where(theirs))
-    for table in (t.outbox, t.content, t.attempt, t.result_index, t.result):
+    for table in (t.outbox, t.content, t.attempt, t.label, t.result_index, t.result):
         gone = await connection.execute(delete(table).where(table.c.event_id.in_(ids)))
         removed[table.name] += gone.rowcount
     for (state, workflow), number in Counter((row.state, row.workflow) for row in rows).items():

@@ -20,6 +20,7 @@ from infra.database import Database
 from infra.store.statements import NOW
 from infra.store.words import restored
 from pipeline.errors import Conflict, NotFound
+from pipeline.sample import SAMPLED
 
 #: Long enough to read a contract; who needs longer claims again.
 LEASE_SECONDS: Final = 900.0
@@ -29,7 +30,7 @@ item = t.review.c
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """An event that waits for a person; `id` is its sender's.
+    """An event that waits for a person; `id` is its sender's. A `sampled` one succeeded and is published.
 
     The last three are None unless somebody looks at it now.
     """
@@ -41,6 +42,7 @@ class Item:
     workflow: str
     revision: int
     reasons: tuple[str, ...]
+    sampled: bool
     created_at: datetime
     claimed_by: str | None
     claimed_at: datetime | None
@@ -190,7 +192,9 @@ def _item(row: Mapping[str, Any]) -> Item:
         id=row["source_id"],
         workflow=row["workflow"],
         revision=row["revision"],
-        reasons=tuple(row["reasons"]),
+        # Those of an event with a subject are the result's, and a result that nobody doubts has none.
+        reasons=(SAMPLED,) if row["sampled"] else tuple(row["reasons"]),
+        sampled=row["sampled"],
         created_at=row["created_at"],
         claimed_by=row["claimed_by"] if is_claimed else None,
         claimed_at=row["claimed_at"] if is_claimed else None,

@@ -95,10 +95,26 @@ class ReviewRow(SQLModel, table=True):
     revision: int
     workflow: str
     reasons: list[str] = json()
+    #: Published, and looked at all the same.
+    sampled: bool = False
     created_at: datetime = utc_time()
     claimed_by: str | None = None
     claimed_at: datetime | None = utc_time(default=None)
     claimed_until: datetime | None = utc_time(default=None)
+
+
+class LabelRow(SQLModel, table=True):
+    """A golden case: what people made (`revision`) of what the machine had extracted (`judged`)."""
+
+    __tablename__ = "label"
+    __table_args__ = (Index("label_workflow", "workflow", "added_at"),)
+
+    event_id: UUID = Field(primary_key=True, sa_type=Uuid)
+    revision: int = Field(primary_key=True)
+    judged: int
+    workflow: str
+    added_at: datetime = utc_time()
+    added_by: str
 
 
 class WorkflowVersionRow(SQLModel, table=True):
@@ -118,4 +134,5 @@ result = table(ResultRow)
 audit_record = table(AuditRow)
 result_index = table(IndexRow)
 review = table(ReviewRow)
+label = table(LabelRow)
 workflow_version = table(WorkflowVersionRow)

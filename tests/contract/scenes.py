@@ -37,10 +37,13 @@ def notes(amount: int, **changes: Any) -> list[Received]:
     return [note(number, **changes) for number in range(amount)]
 
 
-def succeeded(claim: Claimed, decision: Decision | None = None, **data: Any) -> Changeset:
+def succeeded(
+    claim: Claimed, decision: Decision | None = None, *, sampled: bool = False, **data: Any
+) -> Changeset:
     """The policy's decision on an answer; `data` replaces fields of the result's data."""
+    at = NOW + timedelta(seconds=1)
     changeset = decided(
-        claim, entry(), decision or accept(), answer_of(FACTS), now=NOW + timedelta(seconds=1), scribe=SCRIBE
+        claim, entry(), decision or accept(), answer_of(FACTS), now=at, scribe=SCRIBE, sampled=sampled
     )
     if data:
         result = replace(changeset.result, data={**(changeset.result.data or {}), **data})

@@ -15,6 +15,7 @@ from infra.store.reviews import Item
 from pipeline.errors import Conflict, NotFound
 from pipeline.ports import Written
 from pipeline.resolve import Verdict, approve, correct, send_back
+from pipeline.sample import SAMPLED
 from schemas import review
 from schemas.changeset import Actor, Changeset
 from tests.builders import NOW, SCRIBE, entry
@@ -199,3 +200,20 @@ async def test_what_receivers_act_on_is_read_with_the_event(store: SqlStore) -> 
     assert (found.newest.state, found.newest.revision, found.standing) == ("approved", 2, 1)
     with pytest.raises(NotFound):
         await history.subject(store.database, UUID(int=1))
+
+
+async def test_a_sampled_event_waits_though_it_is_published_and_its_approval_publishes_nothing(
+    store: SqlStore,
+) -> None:
+    (claim,) = await claimed(store, 1)
+    await store.commit([succeeded(claim, sampled=True)])
+
+    (item,) = await reviews.waiting(store.database)
+    assert (item.event_id, item.sampled, item.reasons) == (claim.event.event_id, True, (SAMPLED,))
+    before = await store.unpublished(limit=10)
+    await store.commit([await approval(store, item.event_id)])
+
+    assert await reviews.waiting(store.database) == []
+    assert await states(store.database, [claim.event]) == ["approved"]
+    topics = [message.topic for message in await store.unpublished(limit=10)]
+    assert sorted(topics) == sorted([*(message.topic for message in before), "audit.records.v1"])

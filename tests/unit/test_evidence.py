@@ -5,7 +5,7 @@ import pickle
 
 import pytest
 
-from schemas.evidence import Evidence, EvidenceMap, Grounding, Verdict
+from schemas.evidence import Evidence, EvidenceMap, Grounding, Verdict, support
 
 AMOUNT = Grounding("amount", Verdict.EXACT, 3, 8, 100)
 FIRST = Grounding("parties[0]", Verdict.NORMALISED, 40, 48, 100)
@@ -69,3 +69,20 @@ def test_evidence_survives_being_copied_and_pickled() -> None:
 
 def test_a_mark_with_words_can_stand_in_a_union() -> None:
     assert len({Evidence(words={"a": ("b",)}), Evidence(words={"a": ("b",)})}) == 1
+
+
+@pytest.mark.parametrize(
+    ("groundings", "attempts", "score"),
+    [
+        ((), 1, 100),
+        ((Grounding("amount", Verdict.ABSENT),), 1, 100),
+        ((AMOUNT, SECOND), 1, 93),
+        ((AMOUNT, SECOND), 3, 92.98),
+        ((AMOUNT, Grounding("city", Verdict.CONTRADICTED, 1, 2, 100)), 1, 0),
+        ((AMOUNT,), 5_000, 99.01),
+    ],
+)
+def test_an_answer_is_supported_as_well_as_its_worst_value(
+    groundings: tuple[Grounding, ...], attempts: int, score: float
+) -> None:
+    assert support(groundings, attempts=attempts) == pytest.approx(score)

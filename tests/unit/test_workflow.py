@@ -121,6 +121,9 @@ WRONG: list[tuple[dict[str, Any], str, str, str]] = [
     ({"deadline": timedelta(seconds=-1)}, "deadline", "no time", "100 ms to an hour"),
     ({"deadline": timedelta(hours=1, seconds=1)}, "deadline", "no time", "100 ms to an hour"),
     ({"deadline": 300}, "deadline", "300", "100 ms to an hour"),
+    ({"audit_share": 1.5}, "audit_share", "1.5 is no share", "audit_share=0.02"),
+    ({"audit_share": True}, "audit_share", "True is no share", "audit_share=0.02"),
+    ({"audit_share": float("nan")}, "audit_share", "nan is no share", "audit_share=0.02"),
     ({"on_failure": "retry"}, "on_failure", "'retry'", '"review", "dead" or "degraded"'),
     ({"fallback": answers_sometimes}, "fallback", "never asked", 'on_failure="degraded"'),
     (

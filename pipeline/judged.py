@@ -1,0 +1,85 @@
+"""An event's audit records in, what a person found of the machine's answer and what the machine knew out.
+
+Records hold no text, so this outlives the retention and an erasure. Right is what a person let stand as it
+was; a correction or a rejection says that it was wrong. What was sent back says nothing.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from schemas.decision import REOPENED, Outcome
+from schemas.evidence import Grounding, Verdict, support
+
+#: Decided by a model's answer: rules of a workflow are no model, a dead event has no answer.
+_ANSWERED: Final = frozenset({Outcome.SUCCEEDED, Outcome.NEEDS_REVIEW, Outcome.REJECTED})
+_LET_STAND: Final = frozenset({Outcome.APPROVED, Outcome.CORRECTED})
+
+Record = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Signals:
+    """What the machine knew of its own answer; of each, more should mean that it is right.
+
+    `least` is the lowest grounding score (0 to 100) of the values that need evidence, 0 for one without, 100
+    where none needs any; `grounded` the share of them with evidence. `attempts` and `complaints` are
+    negative numbers. `agreement` is 0 when an answer given before, not good enough, was another one.
+    `combined` is the answer's `score`, which a policy may decide by.
+    """
+
+    combined: float
+
+    least: float
+    grounded: float
+    attempts: float
+    complaints: float
+    agreement: float
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """An answer that a person judged; a `sampled` one was drawn at random, the others were doubted."""
+
+    right: bool
+    sampled: bool
+    signals: Signals
+
+
+def judged(records: Sequence[Record]) -> Judged | None:
+    """Of an event's records the last answer of the machine and the last word of a person on it."""
+    answer = verdict = None
+    for told in sorted((one for one in records if one.get("revision")), key=lambda one: int(one["revision"])):
+        if told["kind"] == "decision":
+            answer, verdict = told, None
+        elif told["outcome"] == REOPENED:
+            answer = verdict = None
+        elif told["kind"] == "review":
+            verdict = told
+    if answer is None or verdict is None or answer["outcome"] not in _ANSWERED or not answer["output"]:
+        return None
+    stands = verdict["outcome"] in _LET_STAND
+    right = stands and verdict["after"]["sha256"] == answer["output"]["sha256"]
+    return Judged(right, bool(answer.get("sampled")), signals(answer))
+
+
+def signals(answer: Record) -> Signals:
+    """What the record of a decision says of its answer."""
+    found = list(_groundings(answer["evidence"]))
+    assessed = [one["assessed"] for one in answer["attempts"] if one.get("assessed")]
+    before = {one["output"] for one in assessed if one.get("output")}
+    return Signals(
+        combined=support(found, attempts=answer["attempts_made"]),
+        least=support(found, attempts=1),
+        grounded=sum(one.found for one in found) / len(found) if found else 1.0,
+        attempts=-float(answer["attempts_made"]),
+        complaints=-float(sum(len(one["checks"]) for one in assessed)),
+        agreement=float(before <= {answer["output"]["sha256"]}),
+    )
+
+
+def _groundings(evidence: Record | None) -> Iterator[Grounding]:
+    """Of the values that are there."""
+    for path, one in (evidence or {}).items():
+        if one["verdict"] != Verdict.ABSENT:
+            yield Grounding(path, Verdict(one["verdict"]), score=one["score"])
