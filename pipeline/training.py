@@ -16,12 +16,15 @@ from pipeline.catalogue import Entry
 from pipeline.errors import InvalidEvent
 from pipeline.fence import fence
 from pipeline.ground import ground, ungrounded
+from pipeline.marks import marked
 from pipeline.receive import stored
 from pipeline.screen import screen
-from pipeline.wire import unwrap, wrap
+from pipeline.trail import evidence_of
+from pipeline.wire import MAX_QUOTE_LENGTH, unwrap, wrap
 from schemas.changeset import Result
 from schemas.event import Received
 from schemas.evidence import Grounding, Verdict
+from schemas.extraction import Extraction
 
 NO_FIT: Final = "does not fit today's schemas"
 NOT_SENT: Final = "has a text that no model is sent"
@@ -57,11 +60,14 @@ def openai(entry: Entry, event: Received, result: Result, *, key: bytes) -> str:
 
 
 def _answer(entry: Entry, result: Result, text: str) -> str:
-    """The right answer, as the schema that models are sent wants it; JSON without line ends."""
-    extraction = entry.workflow.extraction
+    """The right answer, as the schema that models are sent wants it; JSON without line ends.
+
+    A value that a person wrote has no evidence yet: where its own spelling stands in the text, that is it.
+    """
+    extraction, data = entry.workflow.extraction, result.data or {}
+    quotes = {**_spelt(extraction, data), **_quotes(result.evidence or {}, text)}
     try:
-        wire = wrap(extraction, result.data or {}, _quotes(result.evidence or {}, text))
-        value, quotes = unwrap(extraction, wire)
+        value, quotes = unwrap(extraction, wrap(extraction, data, quotes))
     except KeyError as error:
         raise Unfit(NO_EVIDENCE) from error
     except ValidationError as error:
@@ -69,7 +75,22 @@ def _answer(entry: Entry, result: Result, text: str) -> str:
     kept, evidence = ground(value, quotes, text=text)
     if ungrounded(extraction, evidence) or kept != value:
         raise Unfit(NO_EVIDENCE)
+    wire = wrap(extraction, data, _quotes(evidence_of(evidence) or {}, text))
     return json.dumps(wire.model_dump(mode="json", by_alias=True), ensure_ascii=False, separators=(",", ":"))
+
+
+def _spelt(extraction: type[Extraction], data: Mapping[str, Any]) -> dict[str, str]:
+    """The values that need evidence, as they are spelt in JSON, by path."""
+    values = {}
+    for name in marked(extraction).keys() & data.keys():
+        listed = data[name] if isinstance(data[name], list) else None
+        paths = (
+            [(name, data[name])]
+            if listed is None
+            else [(f"{name}[{i}]", one) for i, one in enumerate(listed)]
+        )
+        values.update({path: str(one) for path, one in paths if one is not None})
+    return {path: spelt for path, spelt in values.items() if 0 < len(spelt) <= MAX_QUOTE_LENGTH}
 
 
 def _quotes(evidence: Mapping[str, Any], text: str) -> dict[str, str]:

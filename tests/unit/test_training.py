@@ -10,8 +10,8 @@ from pydantic import Field
 from pipeline import training
 from pipeline.assemble import instructions
 from pipeline.fence import unfence
-from pipeline.training import NO_EVIDENCE, NO_FIT, NOT_SENT, Unfit
 from pipeline.trail import evidence_of
+from pipeline.training import NO_EVIDENCE, NO_FIT, NOT_SENT, Unfit
 from schemas import Answer, Decision, Evidence, Extraction, Money, Text, accept
 from schemas.changeset import Result
 from schemas.evidence import EvidenceMap, Grounding, Verdict
@@ -74,15 +74,21 @@ def test_a_null_needs_no_quote() -> None:
     assert json.loads(assistant["content"]) == {"city": None, "amount": None}
 
 
+def test_a_value_that_a_person_wrote_is_quoted_where_the_text_spells_it() -> None:
+    *_, assistant = line(golden({"city": None, "amount": "3"}, EvidenceMap()))["messages"]
+
+    assert json.loads(assistant["content"])["amount"] == {"quote": "3", "value": "3"}
+
+
 @pytest.mark.parametrize(
     ("result", "text", "why"),
     [
-        (golden({"city": None, "amount": "12.50"}, EvidenceMap()), TEXT, NO_EVIDENCE),
+        (golden({"city": None, "amount": "14.00"}, EvidenceMap()), TEXT, NO_EVIDENCE),
         (golden({"city": None, "amount": "13.00"}), TEXT, NO_EVIDENCE),
         (golden({"city": None, "amount": "12.50"}), f"A note: {TEXT}", NO_EVIDENCE),
         (
             golden(
-                {"city": None, "amount": "12.50"},
+                {"city": None, "amount": "14.00"},
                 EvidenceMap([Grounding("amount", Verdict.CONTRADICTED, 0, 5, 100)]),
             ),
             TEXT,
