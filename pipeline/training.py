@@ -81,16 +81,12 @@ def _answer(entry: Entry, result: Result, text: str) -> str:
 
 def _spelt(extraction: type[Extraction], data: Mapping[str, Any]) -> dict[str, str]:
     """The values that need evidence, as they are spelt in JSON, by path."""
-    values = {}
-    for name in marked(extraction).keys() & data.keys():
-        listed = data[name] if isinstance(data[name], list) else None
-        paths = (
-            [(name, data[name])]
-            if listed is None
-            else [(f"{name}[{i}]", one) for i, one in enumerate(listed)]
-        )
-        values.update({path: str(one) for path, one in paths if one is not None})
-    return {path: spelt for path, spelt in values.items() if 0 < len(spelt) <= MAX_QUOTE_LENGTH}
+    values: dict[str, Any] = {}
+    for name, mark in marked(extraction).items():
+        value = data.get(name)
+        values |= {f"{name}[{i}]": one for i, one in enumerate(value or ())} if mark.many else {name: value}
+    spelt = {path: str(one) for path, one in values.items() if one is not None}
+    return {path: one for path, one in spelt.items() if 0 < len(one) <= MAX_QUOTE_LENGTH}
 
 
 def _quotes(evidence: Mapping[str, Any], text: str) -> dict[str, str]:

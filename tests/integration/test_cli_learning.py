@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.sample import SAMPLED as SAMPLE_REASON
 from tests.integration import test_cli
-from tests.integration.test_cli import TOPIC, Shell, rows, shell_on
+from tests.integration.test_cli import RESULTS, TOPIC, Shell, rows, shell_on
 from tests.integration.test_cli_review import RECEIPT, work
 
 pytestmark = test_cli.pytestmark
@@ -112,3 +113,42 @@ def test_training_data_holds_what_models_are_sent_and_each_reading_is_on_record(
     assert json.dumps(system["content"], ensure_ascii=False).encode() in rows(desk, sent)[0][0]
     assert desk.penstock("export", "training", "receipts").out == f"{line}\n"
     assert desk.penstock("audit", "verify", "--json").json["ok"]
+
+
+SAMPLED = """
+from dataclasses import replace
+
+from pipeline.workflows import receipts
+
+WORKFLOWS = (replace(receipts.workflow, prompt="Read the receipt.", audit_share=1.0),)
+"""
+
+
+def test_a_sampled_event_is_published_waits_for_a_person_and_measures_what_nobody_doubted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sampled_receipts.py").write_text(SAMPLED)
+    monkeypatch.syspath_prepend(tmp_path)
+    variables = {**shell_on(tmp_path).variables, "PENSTOCK_WORKFLOWS": "sampled_receipts"}
+    shell = Shell(tmp_path, variables)
+    shell.penstock("db", "upgrade")
+    for id in ("till-1", "till-2"):
+        event = json.dumps({"text": f"{COMPLETE} {id}"})
+        assert shell.penstock("emit", TOPIC, "-", "--id", id, stdin=event).code == 0
+    work(shell, workflows=("sampled_receipts",))
+
+    items = shell.penstock("review", "list", "--json").json["items"]
+    before = shell.penstock("tail", RESULTS, "--from-beginning").out
+    assert shell.penstock("review", "approve", "till-1").code == 0
+    work(shell, workflows=("sampled_receipts",))
+
+    assert [(one["sampled"], one["reasons"]) for one in items] == [(True, [SAMPLE_REASON])] * 2
+    assert len(before.splitlines()) == 2
+    assert shell.penstock("tail", RESULTS, "--from-beginning").out == before
+    (told,) = shell.penstock("review", "quality", "--json").json
+    assert (told["sampled"]["right"], told["doubted"]["right"], told["sample_waiting"]) == (1, 0, 1)
+    assert "drawn at random" in shell.penstock("audit", "explain", "till-1").out
+    assert "revision 1, drawn at random" in shell.penstock("event", "show", "till-2").out
+    assert "100.0% of what succeeds" in shell.penstock("workflow", "show", "receipts").out
+    assert shell.penstock("stats").code == 0
+    assert shell.penstock("audit", "verify", "--json").json["ok"]
