@@ -38,6 +38,7 @@ _COMMANDS: Final = {
         "List, show, try, scaffold, compare, pause and resume workflows.",
     ),
     "eval": ("consumers.commands.eval:app", "Labelled cases through a workflow, field by field."),
+    "export": ("consumers.commands.export:app", "What people found right, as training data."),
     "topics": ("consumers.commands.admin:topics", "Make the topics that the workflows declare."),
     "audit": ("consumers.commands.audit:app", "The audit trail: explain a decision, list, export, verify."),
     "erase": ("consumers.commands.erase:erase", "Destroy every text of a subject."),

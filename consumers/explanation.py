@@ -91,6 +91,7 @@ def _revision(result: Told, record: Told | None, told: Told) -> dict[str, Any]:
         "release": record.get("release"),
         "version": result["version"],
         "flags": record.get("flags", []),
+        "sampled": record.get("sampled", False),
         "calls": [_call(recorded.get(own), rows.get(own)) for own in {**rows, **recorded}],
         "calls_made": record.get("attempts_made", len(rows)),
         "evidence": _places(record.get("evidence")),

@@ -117,6 +117,7 @@ def dead(
 
 def _is_sampled(case: Case, decision: Decision, world: World) -> bool:
     """Is what succeeded looked at all the same?"""
-    share, event_id = case.entry.workflow.audit_share, case.claimed.event.event_id
-    drawn = is_drawn(event_id, workflow=case.entry.workflow.name, share=share, key=world.guard.key)
-    return drawn and decision.outcome is Outcome.SUCCEEDED
+    if decision.outcome is not Outcome.SUCCEEDED:
+        return False
+    workflow, event_id = case.entry.workflow, case.claimed.event.event_id
+    return is_drawn(event_id, workflow=workflow.name, share=workflow.audit_share, key=world.guard.key)

@@ -1,7 +1,8 @@
 """An event's audit records in, what a person found of the machine's answer and what the machine knew out.
 
 Records hold no text, so this outlives the retention and an erasure. Right is what a person let stand as it
-was; a correction or a rejection says that it was wrong. What was sent back says nothing.
+was; a correction or a rejection says that it was wrong. What was sent back says nothing, and neither does
+what a person picked by themselves: nobody knows what they did not pick.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,8 +12,6 @@ from typing import Any, Final
 from schemas.decision import REOPENED, Outcome
 from schemas.evidence import Grounding, Verdict, support
 
-#: Decided by a model's answer: rules of a workflow are no model, a dead event has no answer.
-_ANSWERED: Final = frozenset({Outcome.SUCCEEDED, Outcome.NEEDS_REVIEW, Outcome.REJECTED})
 _LET_STAND: Final = frozenset({Outcome.APPROVED, Outcome.CORRECTED})
 
 Record = Mapping[str, Any]
@@ -56,11 +55,14 @@ def judged(records: Sequence[Record]) -> Judged | None:
             answer = verdict = None
         elif told["kind"] == "review":
             verdict = told
-    if answer is None or verdict is None or answer["outcome"] not in _ANSWERED or not answer["output"]:
+    if answer is None or verdict is None or not answer["output"]:
+        return None
+    sampled = bool(answer.get("sampled"))
+    if not sampled and answer["outcome"] != Outcome.NEEDS_REVIEW:
         return None
     stands = verdict["outcome"] in _LET_STAND
     right = stands and verdict["after"]["sha256"] == answer["output"]["sha256"]
-    return Judged(right, bool(answer.get("sampled")), signals(answer))
+    return Judged(right, sampled, signals(answer))
 
 
 def signals(answer: Record) -> Signals:

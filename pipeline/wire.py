@@ -1,7 +1,7 @@
 """What a model is asked for: an extraction in which every field marked `Evidence` comes with a quote.
 
 `wire_model` derives it from the extraction, `unwrap` takes its values apart again: into the extraction
-and the quotes by path (`amount`, `parties[0]`).
+and the quotes by path (`amount`, `parties[0]`); `wrap` puts them together.
 """
 
 import functools
@@ -63,6 +63,27 @@ def unwrap(extraction: type[X], wire: BaseModel) -> tuple[X, dict[str, str]]:
         if key in answer:
             answer[key] = _take(answer[key], name, quotes)
     return extraction.model_validate(answer), quotes
+
+
+def wrap(extraction: type[Extraction], data: Mapping[str, Any], quotes: Mapping[str, str]) -> Extraction:
+    """What a model would have to answer for `data` (as JSON, by field) with these quotes by path.
+
+    Raises KeyError for a value that needs a quote and has none, ValidationError when it does not fit.
+    """
+    marks = marked(extraction)
+    answer = {
+        _key(name, info): _give(data[name], name, quotes) if name in marks else data[name]
+        for name, info in extraction.model_fields.items()
+        if name in data
+    }
+    return wire_model(extraction).model_validate(answer)
+
+
+def _give(value: Any, path: str, quotes: Mapping[str, str]) -> Any:
+    """The value with its quote, as `_take` takes it."""
+    if isinstance(value, list):
+        return [_give(one, f"{path}[{index}]", quotes) for index, one in enumerate(value)]
+    return None if value is None else {"quote": quotes[path], "value": value}
 
 
 def _take(answered: Any, path: str, quotes: dict[str, str]) -> Any:

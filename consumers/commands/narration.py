@@ -64,6 +64,7 @@ def _show_revision(one: Told) -> None:
         "noticed",
         "the text looks as if it spoke to the model: " + ", ".join(one["flags"]) if one["flags"] else "",
     )
+    _fact("sample", "drawn at random: a person looks whether it is right" if one["sampled"] else "")
     _show_calls(one["calls"], made=one["calls_made"])
     if one["kind"] == "decision" and not one["calls"]:
         _fact("calls", "none: no model was asked")

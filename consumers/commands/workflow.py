@@ -73,6 +73,7 @@ def show(name: str, /, *, as_json: Json = False) -> None:
     if as_json:
         told = {**_told(entry), "dead_letters": workflow.dead_topic, "ordered": workflow.ordered}
         told["cache_seconds"] = workflow.cache.total_seconds() if workflow.cache else None
+        told["audit_share"] = workflow.audit_share
         schemas = {"event": event, "extraction": extraction}
         output.emit_json({**told, "paused_by": paused_by, "prompt": entry.instructions, **schemas})
         return
@@ -85,6 +86,7 @@ def show(name: str, /, *, as_json: Json = False) -> None:
         "models": ", ".join(workflow.models),
         "ordered": "by key" if workflow.ordered else "no",
         "cache": str(workflow.cache).removesuffix(", 0:00:00") if workflow.cache else "off",
+        "sample": f"{workflow.audit_share:.1%} of what succeeds" if workflow.audit_share else "none",
         "paused": f"by {paused_by}; penstock workflow resume {name}" if paused_by else "no",
     }
     output.say(f"Workflow {name}")

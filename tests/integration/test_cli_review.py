@@ -21,12 +21,13 @@ pytestmark = test_cli.pytestmark
 RECEIPT = "Corner Books\n88 Mill Road\nDate: 21 Nov 2019\nPlease come again"
 
 
-def work(shell: Shell) -> None:
+def work(shell: Shell, **settings: Any) -> None:
     """What `penstock dev` does until nothing is left to do."""
 
     async def until_done() -> None:
         url = DatabaseSettings(url=shell.variables["PENSTOCK_DATABASE__URL"])
-        async with embedded(Settings.model_construct(database=url)) as running, asyncio.timeout(30):
+        made = Settings.model_construct(database=url, **settings)
+        async with embedded(made) as running, asyncio.timeout(30):
             while await _left(running.deployment.database):  # noqa: ASYNC110 - the database is looked at
                 await asyncio.sleep(0.05)
 

@@ -98,11 +98,13 @@ async def test_who_is_drawn_at_random_is_told_apart() -> None:
 async def test_what_nobody_judged_or_no_model_answered_is_none() -> None:
     machine = await decided(DOUBTED)
     facts = Facts.model_validate(GOOD)
+    unasked = await decided(GOOD)
     by_rules = degraded(claimed(), entry(), facts, (), reason="model_timeout", now=NOW, scribe=SCRIBE)
 
     assert found(machine) is None
     assert found(machine, send_back(subject(machine), entry(), VERDICT)) is None
     assert found(by_rules, approved(by_rules)) is None
+    assert found(unasked, corrected(unasked, city="Mull")) is None
 
 
 def no_skye(note: Any, facts: Facts, received_at: Any) -> str | None:

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, Field, ValidationError, create_m
 from infra.simulator.answers import answer as simulated
 from pipeline.ground import ground
 from pipeline.marks import flaws
-from pipeline.wire import unwrap, wire_model
+from pipeline.wire import unwrap, wire_model, wrap
 from schemas import Extraction, Money, Text
 from schemas.evidence import Evidence
 
@@ -105,6 +105,15 @@ def test_the_wire_is_as_strict_as_an_extraction(field: str, value: object) -> No
 
     with pytest.raises(ValidationError):
         wire_model(Claim).model_validate_json(body)
+
+
+def test_an_extraction_and_its_quotes_are_put_together_again() -> None:
+    answered = wire_model(Claim).model_validate(WIRE)
+    value, quotes = unwrap(Claim, answered)
+
+    assert wrap(Claim, value.model_dump(mode="json"), quotes) == answered
+    with pytest.raises(KeyError):
+        wrap(Claim, value.model_dump(mode="json"), {"reason": quotes["reason"]})
 
 
 def test_validators_of_the_author_run_when_the_answer_is_unwrapped() -> None:
