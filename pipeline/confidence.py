@@ -20,11 +20,11 @@ _STEPS: Final = 10
 _BISECTIONS: Final = 60
 
 SIGNALS: Final[Mapping[str, Callable[[Signals], float]]] = {
-    "combined": lambda one: one.combined,
-    "least grounding": lambda one: one.least,
-    "share grounded": lambda one: one.grounded,
-    "few attempts": lambda one: one.attempts,
-    "no complaints": lambda one: one.complaints,
+    "score": lambda one: one.combined,
+    "least_grounding": lambda one: one.least,
+    "share_grounded": lambda one: one.grounded,
+    "few_attempts": lambda one: one.attempts,
+    "no_complaints": lambda one: one.complaints,
     "agreement": lambda one: one.agreement,
 }
 

@@ -1,7 +1,6 @@
 """`penstock review quality`: how good the machine's answers are, as people found them, and how it knows."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -11,25 +10,13 @@ from cyclopts.validators import Number
 from consumers.commands import output
 from consumers.commands.output import Json
 from pipeline.confidence import Coverage, Estimate, Quality, threshold_for
-from pipeline.confidence import quality as measured
-from pipeline.judged import judged
 
 if TYPE_CHECKING:
-    from consumers.wiring import Deployment
+    from consumers.quality import Measured
 
 _SHARE: Final = Number(gt=0, lt=1)
 _SAMPLED: Final = "Drawn at random from what succeeded: what you would find in all of it"
 _DOUBTED: Final = "Doubted: picked by the machine, so it says nothing of what was not doubted"
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """A workflow's two groups; `waiting` are of the sample and not decided yet."""
-
-    workflow: str
-    sampled: Quality
-    doubted: Quality
-    waiting: int
 
 
 def quality(
@@ -46,20 +33,21 @@ def quality(
     """How often people found the machine wrong, and whether its own signals told right from wrong.
 
     Right is what a person let stand, wrong what they corrected or rejected. AUROC: how often a right answer
-    has more of a signal than a wrong one; 0.5 is chance. Each number has its 95 % interval, and from fewer
-    than 30 right or 30 wrong ones there is none. Only a random sample (`audit_share` of the workflow)
-    measures what nobody doubted; a threshold is suggested from nothing else. The newest 10,000 events count,
-    of all versions and models.
+    has more of a signal than a wrong one; 0.5 is chance. Each number has its 95 % interval, and of signals
+    there is none from fewer than 30 right or 30 wrong ones. Only a random sample (`audit_share` of the
+    workflow) measures what nobody doubted; a threshold is suggested from nothing else. The newest 10,000
+    events count, of all versions and models.
     """
     from consumers.commands.running import deployed, run
+    from consumers.quality import measure
 
     since = since.replace(tzinfo=UTC) if since is not None and since.tzinfo is None else since
 
-    async def work() -> list[Measured]:
+    async def work() -> "list[Measured]":
         async with deployed() as deployment:
             catalogue = deployment.catalogue
             names = list(catalogue.by_name) if workflow is None else [catalogue.named(workflow).workflow.name]
-            return [await _measured(deployment, name, since) for name in names]
+            return [await measure(deployment.database, name, since=since) for name in names]
 
     found = run(work())
     if as_json:
@@ -69,20 +57,7 @@ def quality(
         _show(one, error)
 
 
-async def _measured(deployment: "Deployment", workflow: str, since: datetime | None) -> Measured:
-    from infra.store import judgements
-
-    histories = await judgements.reviewed(deployment.database, workflow, since=since)
-    found = [one for one in map(judged, histories) if one is not None]
-    return Measured(
-        workflow,
-        sampled=measured([one for one in found if one.sampled]),
-        doubted=measured([one for one in found if not one.sampled]),
-        waiting=await judgements.sample_waiting(deployment.database, workflow),
-    )
-
-
-def _told(one: Measured, error: float) -> dict[str, Any]:
+def _told(one: "Measured", error: float) -> dict[str, Any]:
     return {
         "workflow": one.workflow,
         "sampled": one.sampled,
@@ -93,7 +68,7 @@ def _told(one: Measured, error: float) -> dict[str, Any]:
     }
 
 
-def _show(one: Measured, error: float) -> None:
+def _show(one: "Measured", error: float) -> None:
     output.say(f"Workflow {one.workflow}")
     for title, group in ((_SAMPLED, one.sampled), (_DOUBTED, one.doubted)):
         output.say(f"\n  {title}")
@@ -128,7 +103,8 @@ def _show_group(group: Quality) -> None:
 def _show_separation(separation: Mapping[str, Estimate]) -> None:
     for name, found in separation.items():
         sense = "" if found.low > 0.5 else "  no better than chance, as far as this tells"
-        output.say(f"    {name:<16} AUROC {found.value:.2f} ({found.low:.2f} to {found.high:.2f}){sense}")
+        label = name.replace("_", " ")
+        output.say(f"    {label:<16} AUROC {found.value:.2f} ({found.low:.2f} to {found.high:.2f}){sense}")
 
 
 def _show_threshold(found: Coverage | None, error: float) -> None:

@@ -76,6 +76,23 @@ def test_a_case_goes_with_the_decision_that_made_it(desk: Shell) -> None:
     assert desk.penstock("eval", "add-from-reviews", "nothing").code == 3
 
 
+def test_cases_whose_text_is_gone_or_does_not_fit_any_more_are_counted_apart(desk: Shell) -> None:
+    desk.penstock("eval", "add-from-reviews", "receipts")
+    its_text = "WHERE id = (SELECT content_id FROM event WHERE source_id = '{}')"
+    rows(desk, f"DELETE FROM content {its_text.format('till-1')}")
+    rows(desk, f"UPDATE content SET data = CAST('{{}}' AS BLOB) {its_text.format('till-4')}")
+
+    evaluated = desk.penstock("eval", "receipts", "--from", "reviews")
+    exported = desk.penstock("export", "training", "receipts")
+
+    assert evaluated.code == 3
+    assert "1 cases from reviews are gone: their texts were erased or pruned." in evaluated.err
+    assert "1 cases from reviews do not fit today's schemas." in evaluated.err
+    assert (exported.code, exported.out) == (0, "")
+    assert "1 left out: their texts were erased or pruned." in exported.err
+    assert "1 left out: a case that does not fit today's schemas." in exported.err
+
+
 def test_quality_says_what_people_found_and_gives_no_number_from_too_few(desk: Shell) -> None:
     told = desk.penstock("review", "quality", "--workflow", "receipts", "--json").json
     ended = desk.penstock("review", "quality", "--workflow", "receipts")

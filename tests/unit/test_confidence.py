@@ -114,6 +114,6 @@ def test_there_is_no_number_from_too_few_of_either_class() -> None:
 
     enough = quality(items(many, [*few, 10.0]))
     assert enough.too_few is None
-    assert enough.separation["combined"].value == 1
-    assert 0.9 < enough.separation["combined"].low < 1
+    assert enough.separation["score"].value == 1
+    assert 0.9 < enough.separation["score"].low < 1
     assert enough.separation["agreement"].value == 0.5

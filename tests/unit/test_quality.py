@@ -3,7 +3,7 @@
 import pytest
 
 from consumers.commands import quality
-from consumers.commands.quality import Measured
+from consumers.quality import Measured
 from pipeline.confidence import quality as measured
 from pipeline.judged import Judged, Signals
 
@@ -23,7 +23,7 @@ def test_a_signal_is_told_with_its_interval_and_a_threshold_with_what_it_rests_o
     told = printed(capsys, judgements(940, 100, right=True) + judgements(60, 91, right=False), waiting=3)
 
     assert "1000 judged, 60 wrong: 6.0% (4.7% to 7.6%)" in told
-    assert "combined         AUROC 1.00 (0.98 to 1.00)\n" in told
+    assert "score            AUROC 1.00 (0.98 to 1.00)\n" in told
     assert "agreement        AUROC 0.50 (0.43 to 0.57)  no better than chance" in told
     assert "the best  94% (score 100.00): 0.0% (0.0% to 0.4%) wrong" in told
     assert "accept where answer.score >= 100.00: 94% of what succeeds, 0 of 940 judged wrong" in told
