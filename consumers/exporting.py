@@ -45,6 +45,7 @@ class Export:
     written: int = 0
     unsealed: int = 0
     _id: UUID = field(default_factory=uuid4)
+    _read: set[UUID] = field(default_factory=set)
 
     async def chunks(self) -> AsyncIterator[str]:
         """All of it, a page of records at a time, the oldest first; proofs raise NotFound with no seal."""
@@ -81,6 +82,8 @@ class Export:
             event, _ = await history.newest(self.store.database, found.event_id)
         except NotFound:  # pruned, while its record is kept longer
             return ()
-        contents, now = await contents_of(self.store.database, found.event_id), self.clock()
-        await put_on_record(self.store, event, contents, scribe=self.reader, now=now, export=self._id)
+        if found.event_id not in self._read:  # once: a reading is a record, too
+            contents, now = await contents_of(self.store.database, found.event_id), self.clock()
+            await put_on_record(self.store, event, contents, scribe=self.reader, now=now, export=self._id)
+            self._read.add(found.event_id)
         return await disclosed(self.store.database, found.event_id, found.canonical)

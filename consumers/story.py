@@ -74,7 +74,7 @@ def told(story: Story, marks: Mapping[UUID, Mark], texts: Texts | None = None) -
         },
         "in_flight": story.work and _picked(story.work, _WORK),
         "attempts": [_attempt(row, marks, texts) for row in story.attempts],
-        "results": [_picked(row, _RESULT) for row in story.results],
+        "results": [_result(row, story, texts) for row in story.results],
         "outbox": [_picked(row, _OUTBOX) for row in story.outbox],
         "review": [_picked(row, _REVIEW) for row in story.review],
         "audit": [_audit(row) for row in story.audit],
@@ -83,6 +83,17 @@ def told(story: Story, marks: Mapping[UUID, Mark], texts: Texts | None = None) -
 
 def _by(record: Row | None) -> dict[str, Any] | None:
     return None if record is None else {"at": record["occurred_at"], "by": record["actor_name"]}
+
+
+def _result(row: Row, story: Story, texts: Texts | None) -> dict[str, Any]:
+    """What was found; of an event with a subject it is a text, too, and told by the names of its fields."""
+    told, is_withheld = _picked(row, _RESULT), texts is None and story.event["subject_hash"] is not None
+    data = told["data"]
+    return {
+        **told,
+        "data": None if is_withheld else data,
+        "withheld": sorted(data or ()) if is_withheld else [],
+    }
 
 
 def _picked(row: Row, columns: tuple[str, ...]) -> dict[str, Any]:

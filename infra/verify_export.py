@@ -141,11 +141,22 @@ def problem_with(line: str, size: int, root: bytes) -> str | None:
     path = [base64.b64decode(step) for step in record["path"]]
     if not is_included(leaf, record["sequence"], size, path, root):
         return f"is not what was sealed at place {record['sequence']}"
+    named = hashes(json.loads(record["canonical"]))
     for content in record.get("contents", ()):
-        salted = bytes.fromhex(content["salt"]) + base64.b64decode(content["bytes"])
-        if hashlib.sha256(salted).hexdigest() not in record["canonical"]:
+        salt, text = bytes.fromhex(content["salt"]), base64.b64decode(content["bytes"])
+        # Of one length: else the beginning of a text could be passed off as the end of its salt.
+        if len(salt) != 16 or hashlib.sha256(salt + text).hexdigest() not in named:
             return "names no such text as is disclosed with it"
     return None
+
+
+def hashes(value: object, name: str = "") -> list[str]:
+    """The hashes of texts in a record: what stands under a name that ends so, or among complaints."""
+    if isinstance(value, dict):
+        return [one for key, inner in value.items() for one in hashes(inner, key)]
+    if isinstance(value, list):
+        return [one for inner in value for one in hashes(inner, name)]
+    return [value] if isinstance(value, str) and name.endswith(("sha256", "complaints")) else []
 
 
 def main(export: Path, keys: Path, wanted: str | None = None) -> int:
@@ -157,9 +168,7 @@ def main(export: Path, keys: Path, wanted: str | None = None) -> int:
         except (ValueError, KeyError, TypeError) as error:
             print(f"DIFFERENCE: {error}")
             return 1
-        places: set[int] = set()
-        leaves: set[str] = set()
-        differences = 0
+        places, leaves, differences = set(), set(), 0
         for number, line in enumerate(file, 2):
             try:
                 problem, place = problem_with(line, size, root), json.loads(line)["sequence"]

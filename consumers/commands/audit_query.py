@@ -15,6 +15,7 @@ from consumers.filters import Filters
 if TYPE_CHECKING:
     from consumers.exporting import Export, Form
     from infra.store.search import Count, Found
+    from pipeline.seal import Seal
 
 Asked = Annotated[Filters, Parameter(name="*", negative="")]
 _NO_FILTERS = Filters()
@@ -33,7 +34,8 @@ def explain(
 
     What came in, which version decided, what each model was asked and answered, what was checked and found
     where in the text, what it cost, who changed what, and where it went. Texts are told by size and salted
-    SHA-256; with --reveal they are printed as they were stored.
+    SHA-256; with --reveal they are printed as they were stored. Exit code 1 when a stored text or result is
+    not what its record names.
     """
     from consumers import explanation
     from consumers.commands import narration
@@ -51,6 +53,8 @@ def explain(
         output.emit_json(told)
     else:
         narration.show(told)
+    if told["deviations"]:
+        raise SystemExit(1)
 
 
 def list_records(
@@ -116,23 +120,33 @@ def _note(number: "Count", *, more: str | None) -> None:
 
 
 def show(record_id: UUID, /, *, as_json: Json = False) -> None:
-    """One audit record: all that it says. It holds hashes and references, no payload."""
+    """One audit record: all that it says, and when it was sealed. Hashes and references, no payload."""
     import json
 
     from consumers import records
     from consumers.commands.running import deployed, run
-    from infra.store import search
+    from infra.store import proofs, search
 
-    async def work() -> "Found":
+    async def work() -> "tuple[Found, tuple[int, Seal] | None]":
         async with deployed() as deployment:
-            return await search.one(deployment.database, record_id)
+            found = await search.one(deployment.database, record_id)
+            async with deployment.database.read() as connection:
+                return found, await proofs.seal_of(connection, record_id)
 
-    found = run(work())
+    found, sealed = run(work())
+    place, seal = sealed or (None, None)
     if as_json:
-        output.emit_json(records.whole(found))
+        told = seal and {"place": place, "batch": seal.batch, "sealed_at": seal.sealed_at, "key": seal.key}
+        output.emit_json({**records.whole(found), "seal": told})
         return
     output.say(json.dumps(json.loads(found.canonical), indent=2, ensure_ascii=False))
     output.say(f"leaf {found.leaf.hex()}")
+    if seal is None:
+        output.say("not sealed yet")
+    else:
+        output.say(
+            f"sealed {seal.sealed_at.isoformat()} at place {place}, in batch {seal.batch}, by {seal.key}"
+        )
 
 
 def export(

@@ -54,7 +54,7 @@ def _show_arrival(event: Told, erased: Told | None) -> None:
 
 def _show_revision(one: Told) -> None:
     state = one["outcome"].replace("_", " ")
-    output.say(f"\nRevision {one['revision']}: {state}, {_time(one['decided_at'])}")
+    output.say(f"\nRevision {one['revision']}: {state}, {_moment(one['decided_at'])}")
     if one["record"] is None:
         _fact("record", "there is none: run penstock audit verify")
     _fact("by", one["by"])
@@ -73,6 +73,8 @@ def _show_revision(one: Told) -> None:
     _show_reasons(one)
     _fact("model", one["model"])
     _fact("cost", None if one["cost_micros"] is None else output.money(one["cost_micros"]))
+    if one["withheld"]:
+        _fact("result", f"{', '.join(one['withheld'])}: encrypted for its subject (--reveal)")
     for name, value in (one["data"] or {}).items():
         _fact("result", f"{name} = {json.dumps(value, ensure_ascii=False)}")
     _fact("output", one["output"] and f"salted SHA-256 {one['output']['sha256']}")

@@ -122,6 +122,8 @@ def _show_result(result: Mapping[str, Any]) -> None:
     if result["cost_micros"] is not None:
         output.say(f"  cost      {output.money(result['cost_micros'])}")
     output.say(f"  version   {result['version'][:12]}")
+    if result["withheld"]:
+        output.say(f"  found     {', '.join(result['withheld'])}: encrypted for its subject (--reveal)")
     for name, value in (result["data"] or {}).items():
         output.say(f"  {name} = {json.dumps(value, ensure_ascii=False)}")
 

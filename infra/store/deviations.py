@@ -5,7 +5,7 @@ A text that is not kept any longer is no deviation.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from infra.database import Database
@@ -16,6 +16,8 @@ from pipeline.receive import canonical
 from schemas.event import Received
 
 Told = Mapping[str, Any]
+
+_SPELT: Final = {"model": "model", "cost_micros": "cost", "evidence": "evidence"}
 
 
 async def deviations(database: Database, event_id: UUID, records: Sequence[Told]) -> list[str]:
@@ -43,9 +45,18 @@ def _of_record(event: Received, record: Told, kept: Texts, result: Told | None) 
         for what, text in (("request", attempt.request.body), ("response", attempt.response)):
             if text and event.salted(text).hex() != one[f"{what}_sha256"]:
                 yield f"the {what} of call {one['step'] + 1}, revision {record['revision']}"
-    data = None if result is None else result["data"]
+    if result is not None:
+        yield from _of_result(event, record, result)
+
+
+def _of_result(event: Received, record: Told, result: Told) -> Iterator[str]:
+    of = f"the result of revision {record['revision']}"
+    for name, spelt in _SPELT.items():
+        if name in record and result[name] != record[name]:
+            yield f"the {spelt} in {of}"
+    data = result["data"]
     if data is not None and _differs(event, canonical(data), record.get("after") or record.get("output")):
-        yield f"the result of revision {record['revision']}"
+        yield of
 
 
 def _differs(event: Received, text: bytes, named: Told | None) -> bool:

@@ -79,6 +79,19 @@ def test_the_record_of_a_message_is_in_the_export_or_that_is_a_difference(export
     assert (code, f"no record here has the leaf {other}" in told) == (1, True)
 
 
+def test_the_beginning_of_a_text_cannot_be_passed_off_as_its_salt(export: Export) -> None:
+    def shorten(line: dict[str, Any]) -> None:
+        content = line["contents"][0]
+        text = base64.b64decode(content["bytes"])
+        content["salt"] += text[:6].hex()
+        content["bytes"] = base64.b64encode(text[6:]).decode()
+
+    export.change(3, shorten)
+
+    code, told = export.check()
+    assert (code, "names no such text" in told) == (1, True)
+
+
 def test_a_key_signs_no_log_that_is_older_than_it(export: Export) -> None:
     export.above = 7
 
