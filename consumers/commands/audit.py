@@ -39,6 +39,15 @@ Record = Annotated[
 ]
 
 
+Texts = Annotated[
+    bool,
+    Parameter(
+        negative="",
+        help="Compare every stored text and result with the hashes in its record, too; takes longer.",
+    ),
+]
+
+
 @app.command
 def verify(
     *,
@@ -46,6 +55,7 @@ def verify(
     checkpoint: Kept = None,
     since: Since = None,
     record: Record = None,
+    texts: Texts = False,
     as_json: Json = False,
 ) -> None:
     """Recompute the log from its bytes and compare everything; name each difference and exit 1.
@@ -56,7 +66,7 @@ def verify(
     from consumers.commands.running import run, settings_for
 
     settings = settings_for("cli")
-    run(_verify(settings, keys, checkpoint, since, record, as_json=as_json))
+    run(_verify(settings, keys, checkpoint, since, record, texts=texts, as_json=as_json))
 
 
 async def _verify(
@@ -66,10 +76,11 @@ async def _verify(
     since: Path | None,
     record: str | None,
     *,
+    texts: bool,
     as_json: bool,
 ) -> None:
     from consumers.commands import verifying
-    from consumers.commands.running import database
+    from consumers.commands.running import database, deployed
 
     trust = verifying.trust(settings, keys, checkpoint)
     start = verifying.last(trust, since) if since else None
@@ -78,6 +89,9 @@ async def _verify(
             verifying.tell_proof(await verifying.proved(connected, trust, record), as_json=as_json)
             return
         report = await verifying.verified(connected, trust, start)
+    if texts:  # of subjects, too, whose keys only a deployment has
+        async with deployed() as deployment:
+            await verifying.compare_texts(deployment.database, report)
     verifying.tell(report, as_json=as_json)
 
 

@@ -17,7 +17,7 @@ from consumers.commands import output
 from infra.database import Database
 from infra.settings import Settings
 from infra.signing import check
-from infra.store import audit, proofs
+from infra.store import audit, deviations, proofs
 from infra.store.audit import Report
 from infra.store.proofs import Proof
 from pipeline import checkpoint as checkpoints
@@ -72,6 +72,12 @@ async def verified(database: Database, believed: Trust, since: Checkpoint | None
     with _bar() as advance:
         async with database.read() as connection:
             return await audit.verify(connection, believed, since=since, progress=advance)
+
+
+async def compare_texts(database: Database, report: Report) -> None:
+    """Add what stands beside the log and is not what its records name."""
+    async for event_id, what in deviations.every(database):
+        report.findings.add(f"event {event_id}", f"{what} is not what its record names")
 
 
 def tell(report: Report, *, as_json: bool) -> None:

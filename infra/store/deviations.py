@@ -4,10 +4,14 @@ The audit log says what was; it does not keep anybody from writing other texts i
 A text that is not kept any longer is no deviation.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID
 
+from sqlalchemy import select
+
+from infra import tables as t
 from infra.database import Database
 from infra.store import history
 from infra.store.disclosed import results
@@ -16,6 +20,8 @@ from pipeline.receive import canonical
 from schemas.event import Received
 
 Told = Mapping[str, Any]
+
+_PAGE: Final = 200
 
 _SPELT: Final = {"model": "model", "cost_micros": "cost", "evidence": "evidence"}
 
@@ -33,6 +39,26 @@ async def deviations(database: Database, event_id: UUID, records: Sequence[Told]
         for what in _of_record(event, record, kept, by_revision.get(record.get("revision")))
     )
     return list(dict.fromkeys(found))
+
+
+async def every(database: Database) -> AsyncIterator[tuple[UUID, str]]:
+    """Each event whose texts or results are not what its records name, with what differs; reads all."""
+    own, record = t.event.c.event_id, t.audit_record.c
+    last = UUID(int=0)
+    while True:
+        async with database.read() as connection:
+            page = select(own).where(own > last).order_by(own).limit(_PAGE)
+            ids = list(await connection.scalars(page))
+            decided = record.event_id.in_(ids) & record.revision.is_not(None)
+            said = select(record.event_id, record.canonical).where(decided)
+            rows = (await connection.execute(said)).all()
+        for event_id in ids:
+            records = [json.loads(row.canonical) for row in rows if row.event_id == event_id]
+            for what in await deviations(database, event_id, records):
+                yield event_id, what
+        if len(ids) < _PAGE:
+            return
+        last = ids[-1]
 
 
 def _of_record(event: Received, record: Told, kept: Texts, result: Told | None) -> Iterator[str]:

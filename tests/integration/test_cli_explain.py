@@ -115,11 +115,16 @@ def test_a_text_or_a_result_that_was_changed_beside_its_record_is_named(shell: S
         connection.commit()
 
         told = shell.penstock("audit", "explain", event_id, "--json").json["deviations"]
+        silent = shell.penstock("audit", "verify", "--keys", "keys")
+        verified = shell.penstock("audit", "verify", "--keys", "keys", "--texts")
 
         for table in ("content", "result"):
             columns = f"data = (SELECT data FROM was_{table} WHERE was_{table}.id = {table}.id)"
             connection.execute(f"UPDATE {table} SET {columns} WHERE event_id = ?", (own,))
     connection.close()
+    assert (silent.code, verified.code) == (0, 1)
+    assert f"event {event_id}: the event's text is not what its record names" in verified.out
+    assert shell.penstock("audit", "verify", "--keys", "keys", "--texts").code == 0
     assert told == [
         "the event's text",
         "the request of call 1, revision 1",
