@@ -34,7 +34,8 @@ MEDIA_TYPES: Final[dict[Form, str]] = {
 class Export:
     """One export. With a `reader`, records with proofs come with the texts that they name.
 
-    `written` and `unsealed` count records: what has no seal yet has no proof, and is left out of that form.
+    Proofs are under the newest seal, or that of a log of `size` records. `written` and `unsealed` count
+    records: what has no seal yet has no proof, and is left out of that form.
     """
 
     store: SqlStore
@@ -42,6 +43,7 @@ class Export:
     form: Form
     clock: Callable[[], datetime]
     reader: Scribe | None = None
+    size: int | None = None
     written: int = 0
     unsealed: int = 0
     _id: UUID = field(default_factory=uuid4)
@@ -51,7 +53,7 @@ class Export:
         """All of it, a page of records at a time, the oldest first; proofs raise NotFound with no seal."""
         if self.form == "proofs":
             async with self.store.database.read() as connection:
-                prover = await proofs.prover(connection)
+                prover = await proofs.prover(connection, self.size)
             yield disclosure.head(prover.seal.note)
             async for page in search.export(self.store.database, self.search):
                 yield await self._proven(prover, page)
@@ -65,7 +67,8 @@ class Export:
     async def _proven(self, prover: Prover, page: Sequence[Found]) -> str:
         async with self.store.database.read() as connection:
             places = await proofs.places(connection, [found.id for found in page])
-        sealed = [found for found in page if places.get(found.id, prover.seal.size) < prover.seal.size]
+        size = prover.seal.size
+        sealed = [found for found in page if places.get(found.id, size) < size]
         self.written += len(sealed)
         self.unsealed += len(page) - len(sealed)
         lines = []

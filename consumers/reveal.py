@@ -1,8 +1,9 @@
 """The texts of one event, for a person who may read them: that they did is on record before they do."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID, uuid4
 
 from infra.store import administration, history, texts
@@ -44,6 +45,18 @@ async def put_on_record(
         event_id=event.event_id,
     )
     await administration.write_record(store.database, record)
+
+
+def withheld(
+    data: Mapping[str, Any] | None, *, has_subject: bool, is_revealed: bool
+) -> tuple[Mapping[str, Any] | None, tuple[str, ...]]:
+    """A result's values, and the names of those that are held back.
+
+    What was extracted from an event with a subject is a text of that subject: for who reads texts, on record.
+    """
+    if has_subject and not is_revealed:
+        return None, tuple(sorted(data or ()))
+    return data, ()
 
 
 def spelt(data: bytes) -> dict[str, str]:

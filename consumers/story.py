@@ -11,7 +11,7 @@ from uuid import UUID
 
 from sqlalchemy import RowMapping
 
-from consumers.reveal import spelt
+from consumers.reveal import spelt, withheld
 from infra.database import Database
 from infra.store import history, read
 from infra.store.history import Mark
@@ -86,14 +86,10 @@ def _by(record: Row | None) -> dict[str, Any] | None:
 
 
 def _result(row: Row, story: Story, texts: Texts | None) -> dict[str, Any]:
-    """What was found; of an event with a subject it is a text, too, and told by the names of its fields."""
-    told, is_withheld = _picked(row, _RESULT), texts is None and story.event["subject_hash"] is not None
-    data = told["data"]
-    return {
-        **told,
-        "data": None if is_withheld else data,
-        "withheld": sorted(data or ()) if is_withheld else [],
-    }
+    """What was found; of an event with a subject by the names of its fields, until texts are revealed."""
+    has_subject = story.event["subject_hash"] is not None
+    data, names = withheld(row["data"], has_subject=has_subject, is_revealed=texts is not None)
+    return {**_picked(row, _RESULT), "data": data, "withheld": names}
 
 
 def _picked(row: Row, columns: tuple[str, ...]) -> dict[str, Any]:

@@ -3,8 +3,7 @@
 
 Needs nothing but Python 3.9 and these two files: not Penstock, no database, no library. Take the keys
 from where whoever made the export could not write. With the `audit_leaf` of a message, its record must be
-in the export, too. Exit code 0: every record is what was sealed; 1: one
-is not, and each difference is named; 2: the files cannot be read.
+in the export, too. Exit code 0: every record is what was sealed; 1: not so, as named; 2: unreadable.
 
 The first line of the export is {"checkpoint": "..."}: a C2SP checkpoint, signed (Ed25519). Each other line
 is a record: {"canonical": its bytes as text, "sequence": its place, "path": [hashes, base64]}. A record's
@@ -20,6 +19,7 @@ import hashlib
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 # --- Ed25519, as in the reference code of RFC 8032 section 6; only for checking, so it needs not be fast ---
 
@@ -96,11 +96,11 @@ def keys_of(text: str) -> dict[tuple[str, bytes], tuple[bytes, int]]:
     return keys
 
 
-def checkpoint_of(note: str, keys: dict[tuple[str, bytes], tuple[bytes, int]]) -> tuple[int, bytes]:
-    """(size, root) that a known key signed; raises ValueError."""
+def checkpoint_of(note: str, keys: dict[tuple[str, bytes], tuple[bytes, int]]) -> tuple[int, bytes, str]:
+    """(size, root, time of the seal) that a known key signed; raises ValueError."""
     text, _, lines = note.rpartition("\n\n")
     text += "\n"
-    origin, size, root = text.split("\n")[:3]
+    origin, size, root, _, sealed = text.split("\n")[:5]
     for line in lines.strip("\n").split("\n"):
         name, _, encoded = line[2:].partition(" ")
         blob = base64.b64decode(encoded)
@@ -108,11 +108,8 @@ def checkpoint_of(note: str, keys: dict[tuple[str, bytes], tuple[bytes, int]]) -
         if public and name == origin and int(size) > above:
             if not is_signed(public, blob[4:], text.encode()):
                 raise ValueError("the checkpoint's signature is wrong")
-            return int(size), base64.b64decode(root)
+            return int(size), base64.b64decode(root), sealed
     raise ValueError("no key that you trust has signed the checkpoint")
-
-
-# --- the records ---
 
 
 def is_included(leaf: bytes, index: int, size: int, path: list[bytes], root: bytes) -> bool:
@@ -133,30 +130,28 @@ def is_included(leaf: bytes, index: int, size: int, path: list[bytes], root: byt
     return last == 0 and found == root
 
 
-def problem_with(line: str, size: int, root: bytes) -> str | None:
+def problem_with(record: Any, leaf: bytes, size: int, root: bytes) -> str | None:
     """What is wrong with one record; None when nothing is."""
-    record = json.loads(line)
-    canonical = record["canonical"].encode()
-    leaf = hashlib.sha256(b"\0" + canonical).digest()
-    path = [base64.b64decode(step) for step in record["path"]]
-    if not is_included(leaf, record["sequence"], size, path, root):
+    if not is_included(leaf, record["sequence"], size, list(map(base64.b64decode, record["path"])), root):
         return f"is not what was sealed at place {record['sequence']}"
-    named = hashes(json.loads(record["canonical"]))
-    for content in record.get("contents", ()):
-        salt, text = bytes.fromhex(content["salt"]), base64.b64decode(content["bytes"])
-        # Of one length: else the beginning of a text could be passed off as the end of its salt.
-        if len(salt) != 16 or hashlib.sha256(salt + text).hexdigest() not in named:
-            return "names no such text as is disclosed with it"
+    if set(map(salted, record.get("contents", ()))) - hashes(json.loads(record["canonical"])):
+        return "names no such text as is disclosed with it"
     return None
 
 
-def hashes(value: object, name: str = "") -> list[str]:
+def salted(content: dict[str, str]) -> str:
+    """The hash by which a record names a text, its salt of one length: else a text could pass as its end."""
+    salt, text = bytes.fromhex(content["salt"]), base64.b64decode(content["bytes"])
+    return hashlib.sha256(salt + text).hexdigest() if len(salt) == 16 else ""
+
+
+def hashes(value: object, name: str = "") -> set[str]:
     """The hashes of texts in a record: what stands under a name that ends so, or among complaints."""
     if isinstance(value, dict):
-        return [one for key, inner in value.items() for one in hashes(inner, key)]
+        return {one for key, inner in value.items() for one in hashes(inner, key)}
     if isinstance(value, list):
-        return [one for inner in value for one in hashes(inner, name)]
-    return [value] if isinstance(value, str) and name.endswith(("sha256", "complaints")) else []
+        return {one for inner in value for one in hashes(inner, name)}
+    return {value} if isinstance(value, str) and name.endswith(("sha256", "complaints")) else set()
 
 
 def main(export: Path, keys: Path, wanted: str | None = None) -> int:
@@ -164,27 +159,32 @@ def main(export: Path, keys: Path, wanted: str | None = None) -> int:
     with export.open(encoding="utf-8") as file:
         try:
             known = keys_of(keys.read_text("utf-8"))
-            size, root = checkpoint_of(json.loads(file.readline())["checkpoint"], known)
+            size, root, sealed = checkpoint_of(json.loads(file.readline())["checkpoint"], known)
         except (ValueError, KeyError, TypeError) as error:
             print(f"DIFFERENCE: {error}")
             return 1
-        places, leaves, differences = set(), set(), 0
+        places, leaves, named, shown, differences = set(), set(), set(), set(), []
         for number, line in enumerate(file, 2):
             try:
-                problem, place = problem_with(line, size, root), json.loads(line)["sequence"]
+                record = json.loads(line)
+                leaf, place = hashlib.sha256(b"\0" + record["canonical"].encode()), record["sequence"]
+                problem = problem_with(record, leaf.digest(), size, root)
                 problem = problem or (f"repeats place {place}" if place in places else None)
                 places.add(place)
-                leaves.add(hashlib.sha256(b"\0" + json.loads(line)["canonical"].encode()).hexdigest())
+                leaves.add(leaf.hexdigest())
+                named |= hashes(json.loads(record["canonical"]))
+                shown |= set(map(salted, record.get("contents", ())))
             except (ValueError, KeyError, TypeError) as error:
                 problem = f"cannot be read: {error!r}"
             if problem:
-                differences += 1
-                print(f"DIFFERENCE: line {number} {problem}")
+                differences.append(f"line {number} {problem}")
     if wanted and wanted.lower() not in leaves:
-        differences += 1
-        print(f"DIFFERENCE: no record here has the leaf {wanted}")
-    what = "the whole log" if len(places) == size else f"{len(places)} of them"
-    print(f"a signed checkpoint of {size} records; {what}: {differences} differences")
+        differences.append(f"no record here has the leaf {wanted}")
+    for difference in differences:
+        print(f"DIFFERENCE: {difference}")
+    part = "the whole log" if len(places) == size else f"{len(places)} of them"
+    print(f"a signed checkpoint of {size} records, {sealed}; {part}: {len(differences)} differences")
+    print(f"{len(named & shown)} of the {len(named)} texts that they name came with them")
     return 1 if differences else 0
 
 

@@ -89,11 +89,15 @@ class Tree:
             own = [node(below[left], below[left + 1]) for left in pairs]
             self._levels.append([*before.at(height), *own])
 
-    def inclusion(self, index: int) -> list[bytes]:
-        """PATH of RFC 6962 section 2.1.1: what leads from leaf `index` to the root."""
-        if not self.first <= index < self.size:
-            raise ValueError(f"there is no leaf {index} in a tree of {self.size}")
-        return self._path(index, 0, self.size)
+    def inclusion(self, index: int, size: int | None = None) -> list[bytes]:
+        """PATH of RFC 6962 section 2.1.1: what leads from leaf `index` to the root.
+
+        With a `size`, to the root that the tree had when it had so many leaves.
+        """
+        size = self.size if size is None else size
+        if not self.first <= index < size <= self.size:
+            raise ValueError(f"there is no leaf {index} in a tree of {size}")
+        return self._path(index, 0, size)
 
     def consistency(self, size: int) -> list[bytes]:
         """PROOF of RFC 6962 section 2.1.2: that the first `size` leaves are still what they were."""

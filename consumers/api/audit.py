@@ -15,10 +15,10 @@ from consumers import explanation, records
 from consumers.api.callers import Caller, Callers
 from consumers.api.context import ApiContext
 from consumers.api.problems import Problem, documented
+from consumers.api.reading import Revealing, require_reveal
 from consumers.exporting import MEDIA_TYPES, Export, Form
 from consumers.filters import Filters
 from consumers.reveal import reveal
-from consumers.roles import holders
 from infra.database import Database
 from infra.store import proofs, search
 from infra.store.proofs import Prover
@@ -38,6 +38,19 @@ class Paged(Filters):
     limit: int = Field(50, ge=1, le=_MAX_PAGE)
 
 
+_Size = Annotated[
+    int | None, Field(gt=0, description="Under the checkpoint of a log of so many records, not the newest.")
+]
+
+
+class Under(BaseModel):
+    """Which checkpoint a proof leads to."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    size: _Size = None
+
+
 class Exported(Filters):
     """A search, and how what it finds is exported."""
 
@@ -45,14 +58,7 @@ class Exported(Filters):
     reveal: bool = Field(
         default=False, description="With proofs: the texts, too; that you read them is on record."
     )
-
-
-class Shown(BaseModel):
-    """With or without what only some may read."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    reveal: bool = Field(default=False, description="The texts, too; that you read them is on record.")
+    size: _Size = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,17 +88,19 @@ class _Proving:
     _made: Prover | None = None
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def prove(self, record_id: UUID) -> Proven:
-        """Raises NotFound, or Conflict before the record is sealed."""
+    async def prove(self, record_id: UUID, size: int | None) -> Proven:
+        """Raises NotFound, or Conflict before the record is sealed, or when it was sealed after that size."""
         async with self.database.read() as connection:
             places = await proofs.places(connection, [record_id])
+            seal = await proofs.closing(connection, size)
         async with self._lock:
-            if self._made is None or places.get(record_id, 0) >= self._made.tree.size:
+            if self._made is None or max(places.get(record_id, 0) + 1, size or 0) > self._made.tree.size:
                 async with self.database.read() as connection:
                     self._made = await proofs.prover(connection)
             made = self._made
         async with self.database.read() as connection:
-            found = await replace(made, connection=connection).prove(record_id)
+            own = replace(made, connection=connection, seal=seal if size else made.seal)
+            found = await own.prove(record_id)
         path = tuple(base64.b64encode(step).decode() for step in found.path)
         text = found.canonical.decode()
         return Proven(text, leaf(found.canonical).hex(), found.sequence, path, found.seal.note)
@@ -130,9 +138,11 @@ def _add_export(routes: APIRouter, context: ApiContext, callers: Callers) -> Non
         caller = await callers.identify(request)
         if asked.reveal and asked.format != "proofs":
             raise Problem(422, "invalid_request", "reveal discloses texts beside proofs: add format=proofs")
+        if asked.size and asked.format != "proofs":
+            raise Problem(422, "invalid_request", "size names a checkpoint to prove under: add format=proofs")
         wanted = replace(asked.search, until=asked.search.until or context.clock())
         reader = _reveals(context, caller) if asked.reveal else None
-        chunks = Export(context.store, wanted, asked.format, context.clock, reader).chunks()
+        chunks = Export(context.store, wanted, asked.format, context.clock, reader, asked.size).chunks()
         first = await anext(chunks, "")  # what is wrong shows before an answer has begun
         headers = {"Content-Disposition": f'attachment; filename="audit.{_ENDINGS[asked.format]}"'}
         return StreamingResponse(_after(first, chunks), media_type=MEDIA_TYPES[asked.format], headers=headers)
@@ -147,15 +157,15 @@ def _add_records(routes: APIRouter, context: ApiContext, callers: Callers) -> No
         return records.whole(await search.one(context.store.database, _parsed(record_id)))
 
     @routes.get("/records/{record_id}/proof", responses=_PROBLEMS)
-    async def prove_record(record_id: str, request: Request) -> Proven:
+    async def prove_record(record_id: str, request: Request, asked: Annotated[Under, Query()]) -> Proven:
         """Prove that a record is in the log that a checkpoint signs; 409 until it is sealed."""
-        return await proving.prove(_parsed(record_id))
+        return await proving.prove(_parsed(record_id), asked.size)
 
 
 def _add_explanation(routes: APIRouter, context: ApiContext, callers: Callers) -> None:
     @routes.get("/events/{event_id}", responses=_PROBLEMS)
     async def explain_event(
-        event_id: str, request: Request, asked: Annotated[Shown, Query()]
+        event_id: str, request: Request, asked: Annotated[Revealing, Query()]
     ) -> dict[str, Any]:
         """Explain how an event came to its outcome, as `penstock audit explain` does."""
         caller = await callers.identify(request)
@@ -176,10 +186,7 @@ async def _after(first: str, rest: AsyncIterator[str]) -> AsyncIterator[str]:
 
 def _reveals(context: ApiContext, caller: Caller) -> Scribe:
     """Who reads texts, for the record."""
-    if not caller.may("reveal"):
-        raise Problem(
-            403, "forbidden", f"the role {caller.role!r} may not read texts; {holders('reveal')} may"
-        )
+    require_reveal(caller)
     return replace(context.scribe, actor=caller.actor)
 
 

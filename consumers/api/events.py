@@ -25,7 +25,7 @@ def router(context: ApiContext, callers: Callers) -> APIRouter:
             return found
         if not caller.may_send_as(found.source):
             raise NotFound(f"no event {event_id}")
-        return replace(found, data=None)
+        return replace(found, data=None, withheld=())
 
     return routes
 

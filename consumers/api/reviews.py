@@ -13,7 +13,9 @@ from consumers.api.body import read_body, require_json
 from consumers.api.callers import Caller, Callers
 from consumers.api.context import ApiContext
 from consumers.api.problems import Problem, documented
+from consumers.api.reading import Revealing, require_reveal
 from consumers.desk import Desk, Said
+from consumers.reveal import withheld
 from infra.store.reviews import Item, waiting
 from pipeline.errors import NotFound
 from pipeline.receive import parse
@@ -61,7 +63,11 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What a person judges; `published` is the revision that receivers act on, `item` says that it waits."""
+    """What a person judges; `published` is the revision that receivers act on, `item` says that it waits.
+
+    `text` is the source, for who reveals it; until then `withheld` names the fields of an event with a
+    subject.
+    """
 
     event_id: UUID
     workflow: str
@@ -73,7 +79,9 @@ class Seen:
     reasons: tuple[str, ...]
     model: str | None
     data: Mapping[str, Any] | None
+    withheld: tuple[str, ...]
     evidence: Mapping[str, Any] | None
+    text: str | None
     item: Item | None
 
 
@@ -112,11 +120,16 @@ def _add_reading(routes: APIRouter, context: ApiContext, callers: Callers) -> No
         found = await waiting(context.store.database, workflow=workflow, after=after, limit=limit)
         return Page(tuple(found), found[-1].place if len(found) == limit else None)
 
-    @routes.get("/{event_id}", responses=_PROBLEMS)
-    async def show_review(event_id: str, request: Request) -> Seen:
+    @routes.get("/{event_id}", responses=documented(401, 403, 404, 422, 503))
+    async def show_review(event_id: str, request: Request, asked: Annotated[Revealing, Query()]) -> Seen:
         """Tell what was extracted from an event, why a person is asked, and what each value rests on."""
         caller = await callers.identify(request)
-        subject, item = await desk_of(context, caller).look(_parsed(event_id))
+        if asked.reveal:
+            require_reveal(caller)
+        desk = desk_of(context, caller)
+        subject, item = await desk.look(_parsed(event_id))
+        has_subject = subject.event.subject_hash is not None
+        data, names = withheld(subject.newest.data, has_subject=has_subject, is_revealed=asked.reveal)
         newest, identity = subject.newest, subject.event.identity
         return Seen(
             event_id=newest.event_id,
@@ -128,8 +141,10 @@ def _add_reading(routes: APIRouter, context: ApiContext, callers: Callers) -> No
             published=subject.standing,
             reasons=newest.reasons,
             model=newest.model,
-            data=newest.data,
+            data=data,
+            withheld=names,
             evidence=newest.evidence,
+            text=await desk.read(subject) if asked.reveal else None,
             item=item,
         )
 

@@ -35,7 +35,10 @@ Since = Annotated[
 ]
 Record = Annotated[
     str | None,
-    Parameter(help="Print the proof of one record, by its id or its leaf (`audit_leaf` of a message)."),
+    Parameter(
+        help="Print the proof of one record, by its id or its leaf (`audit_leaf` of a message); under the "
+        "last checkpoint of --checkpoint, else under the newest seal."
+    ),
 ]
 
 
@@ -86,7 +89,8 @@ async def _verify(
     start = verifying.last(trust, since) if since else None
     async with database(settings) as connected:
         if record is not None:
-            verifying.tell_proof(await verifying.proved(connected, trust, record), as_json=as_json)
+            under = verifying.last(trust, checkpoint) if checkpoint else None
+            verifying.tell_proof(await verifying.proved(connected, trust, record, under), as_json=as_json)
             return
         report = await verifying.verified(connected, trust, start)
     if texts:  # of subjects, too, whose keys only a deployment has

@@ -2,8 +2,8 @@
 
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
-from uuid import UUID
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
@@ -119,19 +119,23 @@ def _note(number: "Count", *, more: str | None) -> None:
         output.note(f"The next page: --after {more}")
 
 
-def show(record_id: UUID, /, *, as_json: Json = False) -> None:
-    """One audit record: all that it says, and when it was sealed. Hashes and references, no payload."""
+def show(record: str, /, *, as_json: Json = False) -> None:
+    """One audit record, by its id or its leaf (`audit_leaf` of a message): all that it says, and when it was
+    sealed. Hashes and references, no payload."""
     import json
 
     from consumers import records
     from consumers.commands.running import deployed, run
+    from consumers.commands.verifying import record_named
     from infra.store import proofs, search
+
+    wanted = record_named(record)
 
     async def work() -> "tuple[Found, tuple[int, Seal] | None]":
         async with deployed() as deployment:
-            found = await search.one(deployment.database, record_id)
+            found = await search.one(deployment.database, wanted)
             async with deployment.database.read() as connection:
-                return found, await proofs.seal_of(connection, record_id)
+                return found, await proofs.seal_of(connection, found.id)
 
     found, sealed = run(work())
     place, seal = sealed or (None, None)
@@ -166,6 +170,10 @@ def export(
             help="With proofs: the texts that the records name, too; that you read them goes on record.",
         ),
     ] = False,
+    checkpoint: Annotated[
+        Path | None,
+        Parameter(help="With proofs: under the last checkpoint in this file, not under the newest seal."),
+    ] = None,
 ) -> None:
     """All records that match, the oldest first, on stdout: up to now, or to --until.
 
@@ -178,23 +186,28 @@ def export(
 
     if reveal and form != "proofs":
         raise InvalidSettingsError("--reveal discloses texts beside their proofs: add --format proofs")
-    made = run(_export(filters, form, reveal=reveal))
+    if checkpoint and form != "proofs":
+        raise InvalidSettingsError("--checkpoint is what proofs lead to: add --format proofs")
+    made = run(_export(filters, form, checkpoint, reveal=reveal))
     output.note(f"{made.written} records.")
     if made.unsealed:
-        output.note(
-            f"{made.unsealed} more have no seal yet (penstock serve seal); ask again in a few seconds."
-        )
+        why = "came after that checkpoint" if checkpoint else "have no seal yet; ask again in a few seconds"
+        output.note(f"{made.unsealed} more {why}.")
 
 
-async def _export(filters: Filters, form: "Form", *, reveal: bool) -> "Export":
+async def _export(filters: Filters, form: "Form", checkpoint: "Path | None", *, reveal: bool) -> "Export":
     from consumers import wiring
+    from consumers.commands import verifying
     from consumers.commands.running import deployed
     from consumers.exporting import Export
 
     asked = replace(filters.search, until=filters.until or wiring.clock())
     async with deployed() as deployment:
         reader = replace(deployment.scribe, actor=wiring.operator()) if reveal else None
-        made = Export(deployment.store, asked, form, wiring.clock, reader)
+        size = None
+        if checkpoint:
+            size = await verifying.size_of(deployment.database, deployment.settings, checkpoint)
+        made = Export(deployment.store, asked, form, wiring.clock, reader, size)
         async for chunk in made.chunks():
             sys.stdout.write(chunk)
     return made

@@ -29,7 +29,11 @@ Revision = Annotated[
     int | None, Parameter(help="The revision that you looked at; if there is a newer one, nothing is done.")
 ]
 Reveal = Annotated[
-    bool, Parameter(negative="", help="Print the source text too; that you read it goes on record.")
+    bool,
+    Parameter(
+        negative="",
+        help="Print the source text, and what was extracted of an event with a subject; on record.",
+    ),
 ]
 
 

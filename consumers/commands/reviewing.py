@@ -9,6 +9,7 @@ from uuid import UUID
 
 from consumers.commands import output
 from consumers.desk import Desk
+from consumers.reveal import withheld
 from pipeline.errors import InvalidCorrection
 from pipeline.receive import parse
 from schemas.decision import REOPENED
@@ -36,8 +37,11 @@ def read(file: str) -> Mapping[str, Any]:
 
 
 async def gather(desk: Desk, event_id: UUID, *, reveal: bool) -> dict[str, Any]:
-    """What a person needs to judge an event; the source text only when it is asked for."""
+    """What a person needs to judge an event; its source text, and what was extracted of an event with a
+    subject, only when it is asked for."""
     subject, found = await desk.look(event_id)
+    has_subject = subject.event.subject_hash is not None
+    data, names = withheld(subject.newest.data, has_subject=has_subject, is_revealed=reveal)
     newest, identity = subject.newest, subject.event.identity
     told = {
         "event_id": event_id,
@@ -52,7 +56,8 @@ async def gather(desk: Desk, event_id: UUID, *, reveal: bool) -> dict[str, Any]:
         "claimed_by": found and found.claimed_by,
         "claimed_until": found and found.claimed_until,
         "model": newest.model,
-        "data": newest.data,
+        "data": data,
+        "withheld": names,
         "evidence": newest.evidence,
     }
     return {**told, "text": await desk.read(subject)} if reveal else told
@@ -91,7 +96,9 @@ def tell(told: Mapping[str, Any], *, as_json: bool) -> None:
     for name, value in (told["data"] or {}).items():
         output.say(f"  {name} = {json.dumps(value, ensure_ascii=False)}")
         _tell_evidence(name, told)
-    if told["data"] is None:
+    if told["withheld"]:
+        output.say(f"  {', '.join(told['withheld'])}: encrypted for its subject (--reveal)")
+    elif told["data"] is None:
         output.say("  Nothing was extracted.")
     if "text" in told:
         output.say(f"\n{told['text']}")

@@ -24,11 +24,14 @@ from pipeline import checkpoint as checkpoints
 from pipeline import keyring, merkle, note, seal
 from pipeline.audit import leaf
 from pipeline.checkpoint import Checkpoint
-from pipeline.errors import InvalidSettingsError
+from pipeline.errors import Conflict, InvalidSettingsError
 from pipeline.keyring import TrustedKey
 from pipeline.verify import NAMED, Trust
 
 _SHOWN: Final = 100
+_ANOTHER_LOG: Final = (
+    "the log of {} records is not the one that your checkpoint signs; run `penstock audit verify`"
+)
 _LEAF_DIGITS: Final = 64
 
 
@@ -90,18 +93,33 @@ def tell(report: Report, *, as_json: bool) -> None:
         raise SystemExit(1)
 
 
-async def proved(database: Database, believed: Trust, record: str) -> Proof:
+async def proved(database: Database, believed: Trust, record: str, under: Checkpoint | None) -> Proof:
     """The proof of one record, checked as a stranger would; exits 1 when it does not hold."""
-    try:
-        wanted = bytes.fromhex(record) if len(record) == _LEAF_DIGITS else UUID(record)
-    except ValueError as error:
-        raise InvalidSettingsError(f"{record!r} is no id of a record and no leaf") from error
+    wanted, size = record_named(record), None if under is None else under.size
     async with database.read() as connection:
-        found = await (await proofs.prover(connection)).prove(wanted)
-    for problem in _flaws(found, believed):
+        found = await (await proofs.prover(connection, size)).prove(wanted)
+    for problem in _flaws(found, believed, under):
         output.note(f"audit_record {found.record_id}: {problem}")
         raise SystemExit(1)
     return found
+
+
+async def size_of(database: Database, settings: Settings, kept: Path) -> int:
+    """How many records the last checkpoint in a file signs; raises Conflict when they are not ours."""
+    state = last(Trust(own_keys(settings), check), kept)
+    async with database.read() as connection:
+        seal = await proofs.closing(connection, state.size)
+    if note.parse(seal.note).text != state.text:
+        raise Conflict(_ANOTHER_LOG.format(state.size))
+    return state.size
+
+
+def record_named(record: str) -> UUID | bytes:
+    """A record's id, or its leaf; raises InvalidSettingsError."""
+    try:
+        return bytes.fromhex(record) if len(record) == _LEAF_DIGITS else UUID(record)
+    except ValueError as error:
+        raise InvalidSettingsError(f"{record!r} is no id of a record and no leaf (64 hex digits)") from error
 
 
 def tell_proof(found: Proof, *, as_json: bool) -> None:
@@ -119,12 +137,14 @@ def tell_proof(found: Proof, *, as_json: bool) -> None:
     )
 
 
-def _flaws(found: Proof, believed: Trust) -> Iterator[str]:
+def _flaws(found: Proof, believed: Trust, under: Checkpoint | None) -> Iterator[str]:
     read = note.parse(found.seal.note)
     if believed.signed_by(read) is None:
         yield f"no trusted key signed seal {found.seal.batch}"
         return
     state = checkpoints.parse(read.text)
+    if under is not None and state != under:
+        yield _ANOTHER_LOG.format(state.size)
     if not merkle.is_included(leaf(found.canonical), found.sequence, state.size, found.path, state.root):
         yield f"its bytes are not those at place {found.sequence}; run `penstock audit verify`"
 

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from infra import tables as t
 from infra.store import trimming
-from infra.store.seals import as_seal, newest
+from infra.store.seals import as_seal, newest, of_size
 from pipeline.errors import Conflict, NotFound
 from pipeline.merkle import EMPTY, Frontier, Tree
 from pipeline.seal import Seal
@@ -31,7 +31,7 @@ class Proof:
 
 @dataclass(frozen=True, slots=True)
 class Prover:
-    """The whole tree in memory, 64 bytes for each record: it proves any record under its seal."""
+    """The whole tree in memory, 64 bytes for each record: it proves any under `seal`, its newest or older."""
 
     connection: AsyncConnection
     tree: Tree
@@ -47,20 +47,36 @@ class Prover:
         ).first()
         if row is None:
             raise NotFound(f"no audit record {record.hex() if isinstance(record, bytes) else record}")
-        if row.sequence is None or row.sequence >= self.tree.size:
-            raise Conflict(f"the audit record {row.id} is not sealed yet; ask again in a few seconds")
-        return Proof(row.id, row.canonical, row.sequence, tuple(self.tree.inclusion(row.sequence)), self.seal)
+        if row.sequence is None or row.sequence >= self.seal.size:
+            raise Conflict(_too_late(row.id, row.sequence, self.seal.size))
+        path = tuple(self.tree.inclusion(row.sequence, self.seal.size))
+        return Proof(row.id, row.canonical, row.sequence, path, self.seal)
 
 
-async def prover(connection: AsyncConnection) -> Prover:
-    """Read every leaf up to the newest seal; raises NotFound when nothing is sealed."""
-    seal = await newest(connection)
+async def prover(connection: AsyncConnection, size: int | None = None) -> Prover:
+    """Read every leaf up to the newest seal, or to that of a log of `size` records; raises as `closing`."""
+    seal, before = await closing(connection, size), await _before(connection)
+    leaves = [leaf async for leaf in _leaves(connection, before.size, seal.size)]
+    return Prover(connection, Tree(leaves, before), seal)
+
+
+async def closing(connection: AsyncConnection, size: int | None = None) -> Seal:
+    """The newest seal, or that of a log of `size` records.
+
+    Raises NotFound when there is none, or when the records of such a log are kept no longer.
+    """
+    seal = await (newest(connection) if size is None else of_size(connection, size))
     if seal is None:
-        raise NotFound("nothing is sealed yet")
-    before = await _before(connection)
-    return Prover(
-        connection, Tree([leaf async for leaf in _leaves(connection, before.size, seal.size)], before), seal
-    )
+        raise NotFound("nothing is sealed yet" if size is None else f"no seal closes a log of {size} records")
+    if seal.size <= (await _before(connection)).size and size is not None:
+        raise NotFound(f"the records of a log of {size} are kept no longer, so nothing is proved under it")
+    return seal
+
+
+def _too_late(record_id: UUID, sequence: int | None, size: int) -> str:
+    if sequence is None:
+        return f"the audit record {record_id} is not sealed yet; ask again in a few seconds"
+    return f"the audit record {record_id} was sealed at place {sequence}, after that log of {size}"
 
 
 async def _before(connection: AsyncConnection) -> Frontier:

@@ -46,6 +46,14 @@ async def newest(connection: AsyncConnection) -> Seal | None:
     return None if row is None else as_seal(row)
 
 
+async def of_size(connection: AsyncConnection, size: int) -> Seal | None:
+    """The seal that closed a log of so many records."""
+    row = (
+        (await connection.execute(select(t.audit_seal).where(t.audit_seal.c.size == size))).mappings().first()
+    )
+    return None if row is None else as_seal(row)
+
+
 async def last(database: Database) -> Seal | None:
     """The last seal, in a transaction of its own."""
     async with database.read() as connection:

@@ -142,12 +142,15 @@ async def export(database: Database, search: Search) -> AsyncIterator[Sequence[F
         after = rows[-1].place
 
 
-async def one(database: Database, record_id: UUID) -> Found:
-    """The record with this id; raises NotFound."""
+async def one(database: Database, wanted: UUID | bytes) -> Found:
+    """The record with this id or leaf; raises NotFound."""
+    is_leaf = isinstance(wanted, bytes)
     async with database.read() as connection:
-        rows = await _rows(connection, select(*_COLUMNS).where(record.id == record_id))
+        rows = await _rows(
+            connection, select(*_COLUMNS).where((record.leaf if is_leaf else record.id) == wanted)
+        )
     if not rows:
-        raise NotFound(f"no audit record {record_id}")
+        raise NotFound(f"no audit record {wanted.hex() if isinstance(wanted, bytes) else wanted}")
     return rows[0]
 
 

@@ -20,7 +20,8 @@ class Status:
     """Where an event stands. `outcome` to `decided_at` are those of its newest revision, None before one.
 
     `state` is the outcome, `in_flight` while a machine works on it (again), or `pruned` when its result is
-    kept no longer.
+    kept no longer. `withheld` names the fields of an event with a subject: what they hold is a text of that
+    subject, and not told here.
     """
 
     event_id: UUID
@@ -33,6 +34,7 @@ class Status:
     revision: int | None
     version: str | None
     data: Mapping[str, Any] | None
+    withheld: tuple[str, ...]
     reasons: tuple[str, ...]
     accepted_at: datetime
     decided_at: datetime | None
@@ -54,6 +56,7 @@ async def status(database: Database, event_id: UUID) -> Status:
         if not found:
             raise NotFound(f"no event {event_id}")
         (row,) = await restored(connection, found)
+    has_subject = row["subject_hash"] is not None
     return Status(
         event_id=row["event_id"],
         topic=row["topic"],
@@ -64,7 +67,8 @@ async def status(database: Database, event_id: UUID) -> Status:
         outcome=None if row["state"] == REOPENED else row["state"],
         revision=row["revision"],
         version=row["version"],
-        data=row["data"],
+        data=None if has_subject else row["data"],
+        withheld=tuple(sorted(row["data"] or ())) if has_subject else (),
         reasons=tuple(row["reasons"] or ()),
         accepted_at=row["accepted_at"],
         decided_at=row["decided_at"],

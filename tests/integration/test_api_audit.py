@@ -109,6 +109,28 @@ async def test_what_came_after_the_tree_was_read_is_proved_too(api: Api, rows: D
     assert (sealed[0], sealed[1]["index"]) == (200, 6)
 
 
+async def test_a_record_is_proved_under_a_checkpoint_that_somebody_kept(api: Api, rows: Database) -> None:
+    first = await seals.seal(rows, SIGNER, limit=3)
+    assert first is not None
+    await seals.seal(rows, SIGNER, limit=100)
+    ids = [one["id"] for one in (await get(api, "records"))[1]["records"]]
+    at = {(await get(api, f"records/{one}/proof"))[1]["index"]: one for one in ids}
+    inside, outside = at[0], at[3]
+
+    status, proof = await get(api, f"records/{inside}/proof?size=3")
+    late = await get(api, f"records/{outside}/proof?size=3")
+    lines = [json.loads(line) for line in await export(api, "format=proofs&size=3")]
+
+    state = checkpoint.parse(note.parse(proof["checkpoint"]).text)
+    steps = [base64.b64decode(step) for step in proof["path"]]
+    assert (status, proof["checkpoint"]) == (200, first.note)
+    assert merkle.is_included(leaf(proof["record"].encode()), proof["index"], state.size, steps, state.root)
+    assert (late[0], "sealed at place" in late[1]["detail"]) == (409, True)
+    assert (lines[0]["checkpoint"], sorted(one["sequence"] for one in lines[1:])) == (first.note, [0, 1, 2])
+    assert (await get(api, f"records/{inside}/proof?size=2"))[0] == 404
+    assert (await get(api, "export?size=3"))[0] == 422
+
+
 async def test_texts_are_for_reviewers_and_that_they_were_read_is_on_record(api: Api, rows: Database) -> None:
     event_id = (await decisions(api))[0]["event_id"]
     await seals.seal(rows, SIGNER, limit=100)

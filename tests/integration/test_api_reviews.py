@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
+from infra import schema
 from infra import tables as t
-from infra.database import Database
+from infra.database import Database, connect
 from pipeline.record import decided
 from schemas import review
 from tests.api_world import DIALECTS, JSON, Api, add_token, database, running
 from tests.builders import SCRIBE, Facts, answer_of, entry
+from tests.contract.private import VAULT, about
 
 DATA = {"city": "Oban", "amount": "250.00"}
 
@@ -176,6 +179,42 @@ async def test_each_role_may_what_it_may(api: Api, role: str, reads: int, decide
     assert (await decide(api, f"{event_id}/claim", None, role))[0] == decides
     assert (await decide(api, f"{event_id}/approve", {"revision": 1}, role))[0] == decides
     assert (await api.send("/api/reviews", b"", method="GET"))[0] == 401
+
+
+async def test_texts_are_read_on_record_by_who_may(api: Api) -> None:
+    path = f"/api/reviews/{await oldest(api)}"
+
+    async def seen(query: str, role: str) -> tuple[int, dict[str, Any]]:
+        return await api.send(f"{path}{query}", b"", api.bearer(role), method="GET")
+
+    assert (await seen("", "viewer"))[1]["text"] is None
+    assert (await seen("?reveal=true", "viewer"))[0] == 403
+    assert (await seen("?revel=true", "reviewer"))[0] == 422
+    assert (await seen("?reveal=true", "reviewer"))[1]["text"] == "hello"
+    async with api.store.database.read() as connection:
+        query = select(t.audit_record.c.actor_name).where(t.audit_record.c.kind == "payload_read")
+        assert (await connection.execute(query)).scalars().all() == ["token:reviewer-1"]
+
+
+async def test_what_was_extracted_from_a_subject_s_event_is_one_of_its_texts(tmp_path: Path) -> None:
+    made = connect(f"sqlite:///{tmp_path}/penstock.db", vault=VAULT)
+    await schema.upgrade(made)
+    async with running(made, embedded=False) as api:
+        for role in ("sender", "viewer", "reviewer"):
+            await add_token(api, role, "crm")
+        await api.store.accept([about("Imogen", 1)])
+        await doubt(api)
+        event_id = await oldest(api)
+
+        async def seen(path: str, role: str) -> dict[str, Any]:
+            return (await api.send(path, b"", api.bearer(role), method="GET"))[1]
+
+        for path in (f"/events/{event_id}", f"/api/reviews/{event_id}"):
+            told = await seen(path, "viewer")
+            assert (told["data"], told["withheld"]) == (None, ["amount", "city"])
+        revealed = await seen(f"/api/reviews/{event_id}?reveal=true", "reviewer")
+        assert (revealed["data"], revealed["withheld"]) == (DATA, [])
+    await made.close()
 
 
 async def test_the_contract_is_in_the_description(api: Api) -> None:

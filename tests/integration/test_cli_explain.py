@@ -4,6 +4,7 @@ import base64
 import csv
 import io
 import json
+import re
 import sqlite3
 import subprocess
 import sys
@@ -85,6 +86,26 @@ def test_an_auditor_proves_what_led_to_a_message(shell: Shell) -> None:
     assert {"customer": "", "text": "Somebody writes letter 3."} in texts
     assert any("choices" in text for text in texts)
     assert any("messages" in text for text in texts)
+
+
+def test_a_proof_leads_to_the_checkpoint_that_somebody_kept(shell: Shell) -> None:
+    leaf = published(shell, "letter-3")["headers"]["audit_leaf"]
+    shown = shell.penstock("audit", "show", leaf, "--json").json
+    (file,) = shell.folder.glob("*.checkpoints")
+    written = re.findall(r"[^\n]+\n\d+\n(?:[^\n]+\n)+\n(?:[^\n]+\n)+", file.read_text())
+    kept = next(one for one in written if int(one.split("\n")[1]) > shown["seal"]["place"])
+    (shell.folder / "kept").write_text(kept)
+    (shell.folder / "forged").write_text(kept.replace("\nsealed 2", "\nsealed 3"))
+
+    export = shell.penstock("audit", "export", "--format", "proofs", "--checkpoint", "kept")
+    proof = shell.penstock("audit", "verify", "--record", leaf, "--checkpoint", "kept", "--json").json
+    refused = shell.penstock("audit", "export", "--format", "proofs", "--checkpoint", "forged")
+
+    assert shown["leaf"] == leaf
+    assert json.loads(export.out.splitlines()[0])["checkpoint"] == kept
+    assert checked(shell, export.out, leaf)[0] == 0
+    assert proof["checkpoint"] == kept
+    assert (refused.code, "no checkpoint in it that a trusted key signed" in refused.err) == (2, True)
 
 
 def text_of(content: dict[str, str]) -> str:
@@ -193,6 +214,9 @@ def test_a_start_with_other_settings_is_on_record_and_one_with_the_same_is_not(s
         (("list", "--field", "city"), 2, "write NAME=VALUE"),
         (("explain", "nobody"), 3, "nobody"),
         (("show", "00000000-0000-0000-0000-000000000001"), 3, "no audit record"),
+        (("show", "0" * 64), 3, "no audit record"),
+        (("show", "letter-3"), 2, "no leaf (64 hex digits)"),
+        (("export", "--checkpoint", "kept"), 2, "add --format proofs"),
     ],
 )
 def test_what_cannot_be_answered_is_told(

@@ -161,6 +161,22 @@ def test_what_an_operator_sees_of_an_event_is_whole(shell: Shell) -> None:
     assert told["content"]["bytes"] > 0
 
 
+def test_what_was_extracted_is_for_who_asks_for_it_on_record(shell: Shell) -> None:
+    plain = shell.penstock("review", "show", "letter-2")
+    told = shell.penstock("review", "show", "letter-2", "--json").json
+    nobodys = shell.penstock("event", "show", "letter-3", "--json").json
+    readings = ("audit", "list", "--kind", "payload_read", "--event", told["event_id"], "--json")
+    before = shell.penstock(*readings).json["records"]
+    revealed = shell.penstock("review", "show", "letter-2", "--reveal", "--json").json
+    after = shell.penstock(*readings).json["records"]
+
+    assert "gist: encrypted for its subject (--reveal)" in plain.out
+    assert (told["data"], told["withheld"]) == (None, ["gist"])
+    assert (list(revealed["data"]), revealed["withheld"]) == (["gist"], [])
+    assert nobodys["results"][0]["withheld"] == []
+    assert len(after) == len(before) + 1
+
+
 def test_a_hold_keeps_a_subject_and_says_so(shell: Shell) -> None:
     added = shell.penstock("hold", "add", "--subject", BERT, "--reason", "a dispute", "--json")
     refused = shell.penstock("erase", "--subject", BERT, "--yes")

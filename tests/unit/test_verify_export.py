@@ -28,6 +28,8 @@ SCRIPT: Final = Path(verify_export.__file__)
 NOW: Final = datetime(2026, 11, 21, tzinfo=UTC)
 SECRET: Final = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 KEY: Final = PublicKey("log.example", SECRET.public_key().public_bytes_raw())
+SEALED: Final = "a signed checkpoint of 7 records, sealed 2026-11-21T00:00:00.000000+00:00"
+SHOWN: Final = "1 of the 1 texts that they name came with them"
 SALT, TEXT = b"\1" * 16, "Kaffee, 2 €".encode()
 
 
@@ -99,13 +101,21 @@ def test_a_key_signs_no_log_that_is_older_than_it(export: Export) -> None:
 
 
 def test_a_whole_log_that_nobody_touched_has_no_difference(export: Export) -> None:
-    assert export.check() == (0, "a signed checkpoint of 7 records; the whole log: 0 differences\n")
+    assert export.check() == (0, f"{SEALED}; the whole log: 0 differences\n{SHOWN}\n")
 
 
 def test_a_part_of_the_log_is_told_as_one(export: Export) -> None:
     del export.lines[2:5]
 
-    assert export.check() == (0, "a signed checkpoint of 7 records; 4 of them: 0 differences\n")
+    assert export.check() == (0, f"{SEALED}; 4 of them: 0 differences\n{SHOWN}\n")
+
+
+@pytest.mark.parametrize("contents", [[], [{"salt": SALT.hex(), "bytes": ""}]], ids=["none", "another"])
+def test_a_text_that_is_named_and_did_not_come_is_told(export: Export, contents: list[Any]) -> None:
+    for number in range(1, len(export.lines)):
+        export.change(number, lambda one: one.update(contents=contents))
+
+    assert "0 of the 1 texts that they name came with them" in export.check()[1]
 
 
 @pytest.mark.parametrize(
