@@ -8,6 +8,8 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from infra.store.search import Search
+from schemas.decision import STATES
+from schemas.kinds import RecordKind
 
 
 def _in_utc(moment: datetime) -> datetime:
@@ -18,6 +20,12 @@ def _pair(text: str) -> str:
     name, sign, _ = text.partition("=")
     if not (name and sign):
         raise ValueError("write NAME=VALUE")
+    return text
+
+
+def _state(text: str) -> str:
+    if text not in STATES:
+        raise ValueError(f"there is none of this name, but {', '.join(STATES)}")
     return text
 
 
@@ -33,11 +41,13 @@ class Filters(BaseModel):
 
     since: _Moment | None = Field(None, description="From this time on (ISO 8601; UTC without a zone).")
     until: _Moment | None = Field(None, description="Before this time.")
-    kind: _Words | None = Field(None, description="decision, replay, payload_read, token_made, ...")
+    kind: RecordKind | None = Field(None, description="Of this kind.")
     event: UUID | None = Field(None, description="About the event with this event_id.")
     workflow: _Words | None = Field(None, description="Of this workflow.")
     version: _Words | None = Field(None, description="Of the workflow's version that begins so.")
-    outcome: _Words | None = Field(None, description="succeeded, needs_review, dead, ...")
+    outcome: Annotated[str, AfterValidator(_state)] | None = Field(
+        None, description=f"With this outcome: {', '.join(STATES)}."
+    )
     model: _Words | None = Field(None, description="Decided on an answer of this model, by its own name.")
     actor: _Words | None = Field(None, description="By whom: the beginning of a name, such as os:ada.")
     reason: _Words | None = Field(None, description="A reason's code, or a part of it in words.")

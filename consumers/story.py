@@ -48,7 +48,10 @@ async def gather(database: Database, event_id: UUID, texts: Texts | None = None)
 
 
 def told(story: Story, marks: Mapping[UUID, Mark], texts: Texts | None = None) -> dict[str, Any]:
-    """The story, without its texts unless they are given."""
+    """The story, without its texts unless they are given.
+
+    `gaps` counts the texts of a request that were erased or are kept no longer: they stand empty in it.
+    """
     event = story.event
     return {
         "event_id": event["event_id"],
@@ -108,7 +111,8 @@ def _attempt(row: Row, marks: Mapping[UUID, Mark], texts: Texts | None = None) -
     made = texts.attempts.get(row["id"]) if texts else None
     if made is None:
         return whole
-    return {**whole, "request": _spelt(made.request.body), "response": {**response, **_spelt(made.response)}}
+    sent = {**_spelt(made.request.body), "gaps": sum(not text for text in made.request.texts)}
+    return {**whole, "request": sent, "response": {**response, **_spelt(made.response)}}
 
 
 def _spelt(data: bytes | None) -> dict[str, str]:

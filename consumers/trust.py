@@ -17,9 +17,10 @@ from pipeline.errors import InvalidSettingsError
 from pipeline.seal import Signer
 from pipeline.trail import noted
 from schemas.changeset import AuditRecord
+from schemas.kinds import RecordKind
 
 #: The kind of audit record that a key's first use and its rotation make.
-KEY_KIND: Final = "audit_key"
+KEY_KIND: Final[RecordKind] = "audit_key"
 _MISSING: Final = (
     "PENSTOCK_AUDIT__KEY: set it to what `penstock audit key new NAME` prints, for `serve seal` alone; "
     "or name its file by PENSTOCK_AUDIT__KEY_FILE"

@@ -7,10 +7,12 @@ from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
+from schemas.kinds import RecordKind
+
 #: The kind of the audit record of what was removed.
-PRUNED: Final = "pruned"
+PRUNED: Final[RecordKind] = "pruned"
 #: That of sealed batches of the audit trail which were removed.
-TRIMMED: Final = "audit_pruned"
+TRIMMED: Final[RecordKind] = "audit_pruned"
 
 
 def account(what: str, rows: Mapping[str, int], events: Sequence[UUID] = ()) -> dict[str, object]:

@@ -15,9 +15,10 @@ from schemas.changeset import Actor, AuditRecord, Result, Scribe
 from schemas.event import NAMESPACE, Received, derived_id
 from schemas.evidence import EvidenceMap
 from schemas.extraction import Attempt
+from schemas.kinds import RecordKind
 
 #: The kind of the record that somebody read texts of an event.
-PAYLOAD_READ: Final = "payload_read"
+PAYLOAD_READ: Final[RecordKind] = "payload_read"
 #: A record lists this many attempts, the last ones; the journal has all. It must fit into a message.
 MAX_ATTEMPTS = 50
 #: And of each the first complaints: a re-ask carries fewer.
@@ -107,7 +108,7 @@ def resolution(result: Result, before: Result, event: Received, *, scribe: Scrib
 
 
 def about(
-    result: Result, event: Received, *, kind: str, body: Mapping[str, Any], actor: Actor, release: str
+    result: Result, event: Received, *, kind: RecordKind, body: Mapping[str, Any], actor: Actor, release: str
 ) -> AuditRecord:
     """The audit record of `result`: what it says is in `body`, who and when is added here."""
     told = {
@@ -133,7 +134,7 @@ def about(
 
 
 def noted(
-    kind: str,
+    kind: RecordKind,
     body: Mapping[str, Any],
     *,
     scribe: Scribe,

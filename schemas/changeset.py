@@ -9,6 +9,7 @@ from uuid import UUID
 from schemas.decision import REOPENED, Outcome
 from schemas.event import Received
 from schemas.extraction import NO_CHARGE, Charge
+from schemas.kinds import RecordKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class AuditRecord:
     """
 
     id: UUID
-    kind: str
+    kind: RecordKind
     canonical: bytes
     leaf: bytes
     occurred_at: datetime

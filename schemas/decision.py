@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from schemas.text import clean
 
@@ -36,6 +37,8 @@ MAX_REASON_LENGTH = 500
 
 #: The revision state of a reopened event: publishes nothing and is no outcome.
 REOPENED = "reopened"
+#: Every state that a revision can be in.
+STATES: Final[tuple[str, ...]] = (*Outcome, REOPENED)
 
 
 class Route(StrEnum):

@@ -116,7 +116,9 @@ class Api:
     async def log_in(self, name: str = "ada", role: str = "admin") -> None:
         """From here on the client has the cookie of a person; `csrf` is what their forms carry."""
         (self.session, digest), (self.csrf, _), (_, link) = (tokens.new_token() for _ in range(3))
-        record = noted("logged_in", {"user": name}, scribe=SCRIBE, now=datetime.now(UTC), nonce=self.session)
+        record = noted(
+            "session_opened", {"user": name}, scribe=SCRIBE, now=datetime.now(UTC), nonce=self.session
+        )
         database = self.store.database
         await sessions.add_link(database, link)
         await sessions.open_by_link(
@@ -201,7 +203,7 @@ async def add_token(api: Api, role: str, *sources: str) -> None:
     """Make a token; `api.bearer(role)` carries it."""
     words, digest = tokens.new_token()
     name = f"{role}-1"
-    record = noted("token", {"name": name}, scribe=SCRIBE, now=datetime.now(UTC))
+    record = noted("token_made", {"name": name}, scribe=SCRIBE, now=datetime.now(UTC))
     token = Token(uuid4(), name, role, sources)
     await administration.add_token(api.store.database, token, digest, record)
     api.tokens[role] = words

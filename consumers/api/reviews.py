@@ -19,6 +19,7 @@ from consumers.reveal import withheld
 from infra.store.reviews import Item, waiting
 from pipeline.errors import NotFound
 from pipeline.receive import parse
+from pipeline.resolve import Subject
 from schemas.changeset import Result
 from schemas.decision import MAX_REASON_LENGTH
 
@@ -128,25 +129,29 @@ def _add_reading(routes: APIRouter, context: ApiContext, callers: Callers) -> No
             require_reveal(caller)
         desk = desk_of(context, caller)
         subject, item = await desk.look(_parsed(event_id))
-        has_subject = subject.event.subject_hash is not None
-        data, names = withheld(subject.newest.data, has_subject=has_subject, is_revealed=asked.reveal)
-        newest, identity = subject.newest, subject.event.identity
-        return Seen(
-            event_id=newest.event_id,
-            workflow=newest.workflow,
-            source=identity.source,
-            id=identity.id,
-            state=newest.state,
-            revision=newest.revision,
-            published=subject.standing,
-            reasons=newest.reasons,
-            model=newest.model,
-            data=data,
-            withheld=names,
-            evidence=newest.evidence,
-            text=await desk.read(subject) if asked.reveal else None,
-            item=item,
-        )
+        return _seen(subject, item, await desk.read(subject) if asked.reveal else None)
+
+
+def _seen(subject: Subject, item: Item | None, text: str | None) -> Seen:
+    newest, identity = subject.newest, subject.event.identity
+    has_subject = subject.event.subject_hash is not None
+    data, names = withheld(newest.data, has_subject=has_subject, is_revealed=text is not None)
+    return Seen(
+        event_id=newest.event_id,
+        workflow=newest.workflow,
+        source=identity.source,
+        id=identity.id,
+        state=newest.state,
+        revision=newest.revision,
+        published=subject.standing,
+        reasons=newest.reasons,
+        model=newest.model,
+        data=data,
+        withheld=names,
+        evidence=newest.evidence,
+        text=text,
+        item=item,
+    )
 
 
 def _add_claims(routes: APIRouter, context: ApiContext, callers: Callers) -> None:

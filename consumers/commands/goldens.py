@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from infra.store.labels import Golden, Label
     from pipeline.catalogue import Entry
     from schemas.changeset import AuditRecord
+    from schemas.kinds import RecordKind
 
 #: So many events are named by one record of who reads them.
 _NAMED: Final = 500
@@ -108,7 +109,9 @@ def _read(deployment: "Deployment", workflow: str, found: "Sequence[Label]") -> 
     return _record("labels_read", deployment, workflow, found)
 
 
-def _record(kind: str, deployment: "Deployment", workflow: str, found: "Sequence[Label]") -> "AuditRecord":
+def _record(
+    kind: "RecordKind", deployment: "Deployment", workflow: str, found: "Sequence[Label]"
+) -> "AuditRecord":
     """Which results were added or read, by event and revision."""
     from dataclasses import replace
 

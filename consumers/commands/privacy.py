@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from consumers.wiring import Deployment
     from infra.store.holds import Hold
     from schemas.changeset import AuditRecord
+    from schemas.kinds import RecordKind
 
 app = App(name="privacy", help="The master keys of encrypted texts.")
 hold = App(name="hold", help="Legal holds: what is neither erased nor pruned.")
@@ -158,7 +159,7 @@ def _told(made: "Hold") -> dict[str, Any]:
     }
 
 
-def _noted(deployment: "Deployment", kind: str, body: dict[str, Any]) -> "AuditRecord":
+def _noted(deployment: "Deployment", kind: "RecordKind", body: dict[str, Any]) -> "AuditRecord":
     from dataclasses import replace
 
     from consumers import wiring

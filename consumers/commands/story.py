@@ -40,7 +40,9 @@ def show_text(spelt: Mapping[str, Any]) -> None:
 
 def _lines(spelt: Mapping[str, Any]) -> list[str]:
     text = spelt.get("text", spelt.get("base64"))
-    return [f"| {line}" for line in text.split("\n")] if text else []
+    lines = [f"| {line}" for line in text.split("\n")] if text else []
+    gaps = spelt.get("gaps", 0)
+    return [*lines, f"({gaps} of its texts gone, empty here)"] if gaps else lines
 
 
 def _fact(name: str, value: Any) -> None:

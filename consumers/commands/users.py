@@ -13,6 +13,7 @@ from consumers.roles import PersonsRole
 if TYPE_CHECKING:
     from infra.database import Database
     from schemas.changeset import AuditRecord
+    from schemas.kinds import RecordKind
 
 app = App(name="user", help="Accounts of people.")
 
@@ -168,7 +169,7 @@ def _password_hash(*, from_stdin: bool) -> str:
 
 
 def _change(
-    work: Callable[["Database", "AuditRecord"], Awaitable[None]], kind: str, body: dict[str, Any]
+    work: Callable[["Database", "AuditRecord"], Awaitable[None]], kind: "RecordKind", body: dict[str, Any]
 ) -> None:
     from dataclasses import replace
 

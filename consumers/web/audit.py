@@ -14,6 +14,8 @@ from consumers.filters import Filters
 from consumers.web.site import Site
 from infra.store import proofs, search
 from infra.store.search import Found, Place
+from schemas.decision import STATES
+from schemas.kinds import RECORD_KINDS
 
 _PAGE: Final = 50
 #: What people look for most often: a name, and the search it stands for.
@@ -27,14 +29,6 @@ VIEWS: Final[tuple[tuple[str, dict[str, str]], ...]] = (
     ("Texts read", {"kind": "payload_read"}),
     ("Settings", {"kind": "configuration"}),
 )
-KINDS: Final = (
-    "decision", "review", "replay", "payload_read", "pause", "resume", "configuration", "workflow_version",
-    "token_made", "token_revoked", "erasure", "pruned",
-)  # fmt: skip
-OUTCOMES: Final = (
-    "succeeded", "needs_review", "approved", "corrected", "rejected", "degraded", "refused_input", "dead",
-    "reopened",
-)  # fmt: skip
 
 
 class Shown(Filters):
@@ -91,8 +85,8 @@ def _values(site: Site, request: Request, page: list[Found] | None) -> dict[str,
         "query": query,
         "string": urlencode(query, doseq=True),
         "views": [(name, urlencode(view), view == query) for name, view in VIEWS],
-        "kinds": KINDS,
-        "outcomes": OUTCOMES,
+        "kinds": RECORD_KINDS,
+        "outcomes": STATES,
         "workflows": sorted(site.context.catalogue.by_name),
         "older": None if more is None else urlencode({**query, "after": more}, doseq=True),
         "is_first": "after" not in request.query_params,

@@ -21,6 +21,7 @@ from infra.store.accounts import User
 from infra.store.sessions import Opening
 from pipeline.trail import noted
 from schemas.changeset import Actor, AuditRecord
+from schemas.kinds import RecordKind
 
 log = logger()
 
@@ -101,7 +102,7 @@ class Entrance:
         text = secrets.token_urlsafe(32)
         return text, Opening(tokens.digest(text), secrets.token_urlsafe(32), self.seconds)
 
-    def _record(self, kind: str, name: str, digest: bytes, **body: str) -> AuditRecord:
+    def _record(self, kind: RecordKind, name: str, digest: bytes, **body: str) -> AuditRecord:
         scribe = replace(self.context.scribe, actor=Actor("person", f"user:{name}"))
         now = self.context.clock()
         return noted(kind, {"user": name, **body}, scribe=scribe, now=now, nonce=digest.hex())

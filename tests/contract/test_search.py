@@ -52,12 +52,14 @@ async def events(store: SqlStore, **wanted: Any) -> list[UUID | None]:
 
 async def test_without_a_filter_every_record_is_found_the_newest_first(store: SqlStore) -> None:
     decisions = await decide(store, ["Oban", "Mallaig"])
-    await administration.write_record(store.database, noted("pause", {}, scribe=SCRIBE, now=NOW - WEEK))
+    await administration.write_record(
+        store.database, noted("workflow_paused", {}, scribe=SCRIBE, now=NOW - WEEK)
+    )
 
     page = await found(store)
 
     assert [row.event_id for row in page] == [decisions[1], decisions[0], None]
-    assert [row.kind for row in page] == ["decision", "decision", "pause"]
+    assert [row.kind for row in page] == ["decision", "decision", "workflow_paused"]
 
 
 async def test_each_filter_takes_what_it_names(store: SqlStore) -> None:
@@ -67,7 +69,7 @@ async def test_each_filter_takes_what_it_names(store: SqlStore) -> None:
     cases: list[tuple[dict[str, Any], list[UUID]]] = [
         ({"since": NOW + timedelta(seconds=1)}, [mallaig]),
         ({"until": NOW + timedelta(seconds=1)}, [oban]),
-        ({"kind": "pause"}, []),
+        ({"kind": "workflow_paused"}, []),
         ({"event_id": oban}, [oban]),
         ({"workflow": "notes"}, [oban, mallaig]),
         ({"workflow": "Notes"}, []),
@@ -145,7 +147,7 @@ async def test_a_search_that_names_an_events_field_finds_the_revision_that_had_i
 
 async def test_pages_follow_each_other_without_a_gap_though_records_come_meanwhile(store: SqlStore) -> None:
     wanted = await decide(store, ["a", "b", "c", "d", "e"])
-    same = [noted("pause", {"at": number}, scribe=SCRIBE, now=NOW) for number in range(4)]
+    same = [noted("workflow_paused", {"at": number}, scribe=SCRIBE, now=NOW) for number in range(4)]
     for made in same:
         await administration.write_record(store.database, made)
     whole = await found(store)
@@ -155,7 +157,7 @@ async def test_pages_follow_each_other_without_a_gap_though_records_come_meanwhi
         store.database, Search(), after=seen[-1].place if seen else None, limit=2
     ):
         seen += page
-        late = noted("resume", {"at": len(seen)}, scribe=SCRIBE, now=NOW + WEEK)
+        late = noted("workflow_resumed", {"at": len(seen)}, scribe=SCRIBE, now=NOW + WEEK)
         await administration.write_record(store.database, late)
 
     assert seen == whole

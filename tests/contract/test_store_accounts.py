@@ -16,6 +16,7 @@ from infra.store.sessions import Opening
 from pipeline.errors import Conflict, InvalidSettingsError, NotFound
 from pipeline.trail import noted
 from schemas.changeset import AuditRecord
+from schemas.kinds import RecordKind
 from tests.builders import SCRIBE
 from tests.contract.scenes import rows
 
@@ -23,7 +24,7 @@ ANNA = "anna@example.com"
 NAME, ADDRESS = b"name", b"address"
 
 
-def record(kind: str = "user_changed") -> AuditRecord:
+def record(kind: RecordKind = "user_role") -> AuditRecord:
     return noted(kind, {}, scribe=SCRIBE, now=datetime.now(UTC), nonce=str(uuid4()))
 
 
@@ -59,14 +60,16 @@ async def test_an_account_is_made_once_with_its_record(database: Database) -> No
 async def test_a_session_is_found_until_it_is_closed(database: Database) -> None:
     user = await add(database)
 
-    assert await sessions.open_session(database, opening(), user, record("opened"))
+    assert await sessions.open_session(database, opening(), user, record("session_opened"))
     found = await sessions.find_session(database, opening().digest)
-    closed = [await sessions.close_session(database, opening().digest, record("closed")) for _ in "ab"]
+    closed = [
+        await sessions.close_session(database, opening().digest, record("session_closed")) for _ in "ab"
+    ]
 
     assert found == sessions.Session(ANNA, "reviewer", "csrf-1")
     assert closed == [True, False]
     assert await sessions.find_session(database, opening().digest) is None
-    assert await kinds(database) == ["closed", "opened", "user_added"]
+    assert await kinds(database) == ["session_closed", "session_opened", "user_added"]
 
 
 async def test_a_session_ends_by_itself_and_its_row_goes_with_the_next(database: Database) -> None:
@@ -92,7 +95,7 @@ async def test_a_change_of_an_account_ends_its_sessions_at_once_and_no_other(
     assert await sessions.find_session(database, opening(1).digest) is None
     assert await sessions.find_session(database, opening(2).digest) is not None
     assert not await sessions.open_session(database, opening(3), anna, record()), "it was read before"
-    assert (await kinds(database)).count("user_changed") == 3, "two logins and the change"
+    assert (await kinds(database)).count("user_role") == 3, "two logins and the change"
 
 
 async def changed(database: Database, change: str) -> None:
@@ -131,7 +134,7 @@ async def test_a_link_opens_one_session_even_when_it_is_followed_twice_at_once(d
     assert sorted(opened) == [False, False, True]
     (session,) = await rows(database, t.session)
     assert (session.name, session.role, session.user_id) == ("local", "admin", None)
-    assert await kinds(database) == ["opened"]
+    assert await kinds(database) == ["session_opened"]
 
 
 async def test_a_new_start_withdraws_old_links_and_another_link_does_not(database: Database) -> None:
@@ -153,7 +156,7 @@ async def test_an_old_link_opens_nothing(database: Database) -> None:
 
 async def by_link(database: Database, link: bytes, number: int) -> bool:
     return await sessions.open_by_link(
-        database, opening(number), link, name="local", role="admin", record=record("opened")
+        database, opening(number), link, name="local", role="admin", record=record("session_opened")
     )
 
 

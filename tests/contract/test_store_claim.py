@@ -48,7 +48,7 @@ async def make_due_at(database: Database, event: Received, *, hours_ago: int) ->
 
 
 async def pause(database: Database, *, paused: bool) -> bool:
-    record = trail.noted("pause", {"paused": paused}, scribe=SCRIBE, now=NOW, workflow=LANE)
+    record = trail.noted("workflow_paused", {"paused": paused}, scribe=SCRIBE, now=NOW, workflow=LANE)
     return await administration.set_paused(database, LANE, record, paused=paused)
 
 
@@ -247,7 +247,7 @@ async def test_a_paused_lane_is_left_alone_until_it_is_resumed(store: SqlStore) 
     assert await store.due_lanes([LANE]) == []
     assert await administration.paused_lanes(store.database) == {LANE: "worker"}
 
-    record = trail.noted("resume", {}, scribe=SCRIBE, now=NOW, workflow=LANE)
+    record = trail.noted("workflow_resumed", {}, scribe=SCRIBE, now=NOW, workflow=LANE)
     assert await administration.set_paused(store.database, LANE, record, paused=False)
     assert len(await store.claim(LANE, limit=1)) == 1
     assert len(await rows(store.database, t.audit_record)) == 2

@@ -212,6 +212,8 @@ def test_a_start_with_other_settings_is_on_record_and_one_with_the_same_is_not(s
         (("export", "--reveal"), 2, "add --format proofs"),
         (("list", "--after", "yesterday"), 2, "take what `--json` gives as next"),
         (("list", "--field", "city"), 2, "write NAME=VALUE"),
+        (("list", "--kind", "reading"), 2, "payload_read"),
+        (("list", "--outcome", "deed"), 2, "needs_review"),
         (("explain", "nobody"), 3, "nobody"),
         (("show", "00000000-0000-0000-0000-000000000001"), 3, "no audit record"),
         (("show", "0" * 64), 3, "no audit record"),
@@ -239,6 +241,7 @@ def test_an_erasure_names_the_exports_and_the_story_says_that_it_was_erased(shel
     assert export["by"].startswith("os:")
     told = shell.penstock("audit", "explain", event_id, "--reveal")
     assert "its texts are gone, this record stays" in told.out
+    assert "of its texts gone, empty here)" in told.out
     assert ANNA not in told.out
     after = shell.penstock("audit", "export", *filters)
     assert "contents" not in json.loads(after.out.splitlines()[1])

@@ -131,19 +131,19 @@ def test_the_audit_topic_carries_the_record_and_its_leaf() -> None:
 
 
 def test_what_is_about_no_event_is_recorded_the_same_way() -> None:
-    record = noted("pause", {"reason": "holidays"}, scribe=SCRIBE, now=NOW, workflow="notes")
+    record = noted("workflow_paused", {"reason": "holidays"}, scribe=SCRIBE, now=NOW, workflow="notes")
 
     text = json.loads(record.canonical)
     assert record.canonical == rfc8785.dumps(text)
     assert record.leaf == audit.leaf(record.canonical)
     assert text["id"] == str(record.id)
-    assert (text["kind"], text["workflow"], text["reason"]) == ("pause", "notes", "holidays")
+    assert (text["kind"], text["workflow"], text["reason"]) == ("workflow_paused", "notes", "holidays")
     assert record.event_id is None
 
 
 def test_the_same_fact_at_the_same_moment_is_one_record_unless_told_apart() -> None:
     def pause(nonce: str = "") -> str:
-        return str(noted("pause", {}, scribe=SCRIBE, now=NOW, workflow="notes", nonce=nonce).id)
+        return str(noted("workflow_paused", {}, scribe=SCRIBE, now=NOW, workflow="notes", nonce=nonce).id)
 
     assert pause() == pause()
     assert pause("1") != pause("2")
