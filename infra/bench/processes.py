@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-_PENSTOCK: Final = Path(sys.executable).parent / "penstock"
+PENSTOCK: Final = Path(sys.executable).parent / "penstock"
 _START_SECONDS: Final = 60.0
 _STOP_SECONDS: Final = 40.0
 _TICKS_PER_SECOND: Final = os.sysconf("SC_CLK_TCK")
@@ -79,7 +79,7 @@ def serving(
 
 def penstock(*arguments: str, environment: Mapping[str, str]) -> None:
     """Run one command to its end; raises BenchError with what it said when it fails."""
-    done = subprocess.run([_PENSTOCK, *arguments], env=environment, capture_output=True, check=False)
+    done = subprocess.run([PENSTOCK, *arguments], env=environment, capture_output=True, check=False)
     if done.returncode:
         raise BenchError(f"penstock {' '.join(arguments)}: {done.stderr.decode(errors='replace')}")
 
@@ -94,7 +94,7 @@ def _start(role: str, port: int, environment: Mapping[str, str], folder: Path) -
     log = folder / f"{role}.log"
     with log.open("wb") as file:
         popen = subprocess.Popen(
-            [_PENSTOCK, "serve", role],
+            [PENSTOCK, "serve", role],
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=file,

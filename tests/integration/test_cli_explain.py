@@ -8,7 +8,6 @@ import re
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +15,7 @@ import pytest
 
 from infra import verify_export
 from tests.integration.test_cli import Ended, Shell, shell_on
-from tests.integration.test_cli_privacy import ANNA, BERT, TOPIC, WORKFLOW, letter, work
+from tests.integration.test_cli_privacy import ANNA, BERT, TOPIC, WORKFLOWS, letter, work
 
 pytestmark = pytest.mark.filterwarnings("ignore:Cyclopts application invoked without tokens")
 
@@ -24,19 +23,16 @@ PRODUCED = "letters.read.v1"
 
 
 @pytest.fixture(scope="module")
-def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+def shell(tmp_path_factory: pytest.TempPathFactory) -> Shell:
     """Five letters, decided and sealed: two of Anna's, one of Bert's, two of nobody's."""
     folder = tmp_path_factory.mktemp("explained")
-    (folder / "planted_letters.py").write_text(WORKFLOW)
-    shell = Shell(folder, {**shell_on(folder).variables, "PENSTOCK_WORKFLOWS": "planted_letters"})
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(folder)
-        assert shell.penstock("db", "upgrade").code == 0
-        letters = [letter(number, customer) for number, customer in enumerate((ANNA, BERT, ANNA, "", ""))]
-        assert shell.penstock("emit", TOPIC, "-", stdin="\n".join(map(json.dumps, letters))).code == 0
-        work(shell)
-        (folder / "keys").write_text(shell.penstock("audit", "key", "list").out)
-        yield shell
+    shell = Shell(folder, {**shell_on(folder).variables, "PENSTOCK_WORKFLOWS": WORKFLOWS})
+    assert shell.penstock("db", "upgrade").code == 0
+    letters = [letter(number, customer) for number, customer in enumerate((ANNA, BERT, ANNA, "", ""))]
+    assert shell.penstock("emit", TOPIC, "-", stdin="\n".join(map(json.dumps, letters))).code == 0
+    work(shell)
+    (folder / "keys").write_text(shell.penstock("audit", "key", "list").out)
+    return shell
 
 
 def published(shell: Shell, source_id: str) -> dict[str, Any]:
@@ -203,7 +199,7 @@ def test_a_start_with_other_settings_is_on_record_and_one_with_the_same_is_not(s
 
     (first,) = changes()
     assert (first["process"], first["actor"]["kind"]) == ("dev", "service")
-    assert first["changed"]["PENSTOCK_WORKFLOWS"] == {"from": None, "to": "planted_letters"}
+    assert first["changed"]["PENSTOCK_WORKFLOWS"] == {"from": None, "to": WORKFLOWS}
 
 
 @pytest.mark.parametrize(

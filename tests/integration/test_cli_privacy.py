@@ -6,10 +6,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
-from textwrap import dedent
 from typing import Any, Final
 
 import pytest
@@ -25,70 +23,21 @@ pytestmark = pytest.mark.filterwarnings("ignore:Cyclopts application invoked wit
 
 TOPIC: Final = "letters.written.v1"
 ANNA, BERT = "anna@planted.example", "bert@planted.example"
-WORKFLOW: Final = dedent(
-    '''
-    """Letters, each of a customer."""
-
-    from typing import Annotated
-
-    from pydantic import Field
-
-    from pipeline import Workflow
-    from schemas import Answer, Decision, Event, Extraction, Text, accept, review
-
-
-    class Letter(Event):
-        customer: Annotated[str, Text(200)]
-        text: Annotated[str, Text(1_000)]
-
-
-    class Gist(Extraction):
-        gist: Annotated[str, Text(1_000)] | None = Field(description="What the letter is about.")
-
-
-    def subject(letter: Letter) -> str | None:
-        if letter.text == "a bug":
-            raise KeyError(letter.customer)
-        return letter.customer or None
-
-
-    def policy(letter: Letter, answer: Answer[Gist]) -> Decision:
-        return review(f"{letter.customer} again") if "letter 2" in letter.text else accept()
-
-
-    workflow = Workflow(
-        name="letters",
-        consumes="letters.written.v1",
-        produces="letters.read.v1",
-        event=Letter,
-        extraction=Gist,
-        text=lambda letter: letter.text,
-        prompt="Say what the letter is about.",
-        models=("fast",),
-        policy=policy,
-        subject=subject,
-    )
-    WORKFLOWS = (workflow,)
-    '''
-)
+WORKFLOWS: Final = "infra.bench.letters"
 
 
 @pytest.fixture(scope="module")
-def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
-    """A folder with a workflow whose events have a subject, and a database of two customers' letters."""
+def shell(tmp_path_factory: pytest.TempPathFactory) -> Shell:
+    """A database of two customers' letters, by a workflow whose events have a subject."""
     folder = tmp_path_factory.mktemp("letters")
-    (folder / "planted_letters.py").write_text(WORKFLOW)
-    variables = {**shell_on(folder).variables, "PENSTOCK_WORKFLOWS": "planted_letters"}
-    shell = Shell(folder, variables)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(folder)
-        assert shell.penstock("db", "upgrade").code == 0
-        letters = [letter(number, customer) for number, customer in enumerate((ANNA, BERT, ANNA, ""))]
-        sent = shell.penstock("emit", TOPIC, "-", stdin="\n".join(map(json.dumps, letters)))
-        assert sent.code == 0, sent.err
-        assert "privacy.master_key_made" in sent.err
-        work(shell)
-        yield shell
+    shell = Shell(folder, {**shell_on(folder).variables, "PENSTOCK_WORKFLOWS": WORKFLOWS})
+    assert shell.penstock("db", "upgrade").code == 0
+    letters = [letter(number, customer) for number, customer in enumerate((ANNA, BERT, ANNA, ""))]
+    sent = shell.penstock("emit", TOPIC, "-", stdin="\n".join(map(json.dumps, letters)))
+    assert sent.code == 0, sent.err
+    assert "privacy.master_key_made" in sent.err
+    work(shell)
+    return shell
 
 
 def letter(number: int, customer: str) -> dict[str, Any]:
