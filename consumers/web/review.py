@@ -16,13 +16,16 @@ from consumers.desk import Desk, Said
 from consumers.web.blank import blanks, changed, typed
 from consumers.web.marked import pieces, spans
 from consumers.web.site import Site
-from infra.store import reviews
+from infra.store import history, reviews
 from infra.store.reviews import Item
+from pipeline.catalogue import Entry
 from pipeline.errors import Conflict, InvalidCorrection, NotFound
 from pipeline.resolve import Subject
 from schemas.changeset import Result
 
 _PAGE: Final = 50
+#: Of a revision in a form; more of them fit no database.
+_DIGITS: Final = 9
 #: Verdicts of a value that is where the model says.
 SURE: Final = ("exact", "normalised", "fuzzy", "ambiguous")
 
@@ -83,7 +86,7 @@ def _add_desk(routes: APIRouter, site: Site) -> None:
 
     @routes.post("/review/{event_id}/decide")
     async def decide(event_id: UUID, request: Request) -> Any:
-        """As the form says; then to the next item. What does not fit comes back with what was typed."""
+        """As the form says; then to the next item. What cannot be done comes back with what was typed."""
         caller, form = await site.reader(request), await read_form(request)
         desk, workflow = desk_of(site.context, caller), form.get("workflow", "")
         _, item = await desk.look(event_id)
@@ -94,8 +97,8 @@ def _add_desk(routes: APIRouter, site: Site) -> None:
         )
         try:
             result = await _decided(site, desk, event_id, form)
-        except InvalidCorrection as error:
-            return await _show(site, request, caller, event_id, workflow, wrong=str(error), form=form)
+        except (Conflict, InvalidCorrection) as error:
+            return await _show(site, request, caller, event_id, workflow, wrong=error, form=form)
         site.context.ring(result.workflow)
         said = {"said": str(result.state), "of": str(event_id)}
         if item is None:
@@ -135,7 +138,7 @@ async def _show(
     event_id: UUID,
     workflow: str,
     *,
-    wrong: str | None = None,
+    wrong: Conflict | InvalidCorrection | None = None,
     form: Mapping[str, str] | None = None,
 ) -> HTMLResponse:
     desk = desk_of(site.context, caller)
@@ -152,13 +155,13 @@ async def _show(
         "desk.html",
         request,
         caller,
-        status=422 if wrong else 200,
+        status=200 if wrong is None else 409 if isinstance(wrong, Conflict) else 422,
         subject=subject,
         newest=newest,
         item=item,
         taken=_taken(item, caller),
         pieces=None if text is None else pieces(text, spans(newest.evidence)),
-        form=blanks(entry, newest.data, newest.evidence, typed(form or {})),
+        form=blanks(entry, newest.data, newest.evidence, await _own(site, entry, newest, form or {})),
         comment=(form or {}).get("comment", ""),
         wrong=wrong,
         workflow=workflow,
@@ -168,6 +171,20 @@ async def _show(
         of=request.query_params.get("of", ""),
         sure=SURE,
     )
+
+
+async def _own(site: Site, entry: Entry, newest: Result, form: Mapping[str, str]) -> dict[str, str]:
+    """What was typed; of a form that is older than the newest revision, only what its writer changed in it.
+
+    What they only looked at may be what somebody else has corrected since.
+    """
+    own, seen = typed(form), form.get("revision", "")
+    if not (seen.isdecimal() and len(seen) < _DIGITS and int(seen) != newest.revision):
+        return own
+    then = await history.revision(site.context.store.database, newest.event_id, int(seen))
+    return {
+        one.name: one.typed for one in blanks(entry, then.data if then else None, None, own) if one.is_changed
+    }
 
 
 def _taken(item: Item | None, caller: Caller) -> Item | None:

@@ -12,10 +12,10 @@ import pytest
 from playwright.async_api import expect
 
 from infra.database import Database
-from pipeline.record import decided
+from pipeline.record import decided, refused
 from schemas import review
 from schemas.evidence import EvidenceMap, Grounding, Verdict
-from tests.api_world import Api, database, running
+from tests.api_world import JSON, Api, database, running
 from tests.browser.test_pages import browsing
 from tests.builders import SCRIBE, Facts, answer_of, entry
 from tests.contract.scenes import note
@@ -150,3 +150,35 @@ async def test_filters_survive_reload_and_back_and_lead_to_the_exports(api: Api)
         link = await page.get_by_role("link", name="CSV").get_attribute("href") or ""
         answer = await page.request.get(link)
         assert len((await answer.text()).splitlines()) == 2
+
+
+async def test_who_was_too_late_keeps_what_they_typed_and_sees_what_others_wrote(api: Api) -> None:
+    event_id = note(1).event_id
+    async with browsing(api, told="409") as page:
+        await page.goto(f"/review/{event_id}")
+        await page.get_by_label("amount").fill("13.00")
+        body = json.dumps({"revision": 1, "data": {"city": "Mallaig", "amount": "12.50"}})
+        headers = {**JSON, "X-CSRF-Token": api.csrf, "Origin": api.url}
+        status, _ = await api.send(f"/api/reviews/{event_id}/correct", body, headers)
+        assert status == 200
+        await page.keyboard.press("Control+Enter")
+
+        await expect(page.get_by_role("alert")).to_contain_text("corrected by now, revision 2")
+        await expect(page.get_by_label("amount")).to_have_value("13.00")
+        await expect(page.get_by_label("city")).to_have_value("Mallaig")
+        await page.keyboard.press("Control+Enter")
+        await expect(page.locator("#story")).to_contain_text("Revision 3: corrected")
+
+
+async def test_nothing_to_approve_is_told_at_the_desk(api: Api) -> None:
+    await api.store.accept([note(4)])
+    (claim,) = await api.store.claim("notes", limit=1)
+    await api.store.commit([refused(claim, entry(), "no text", now=datetime.now(UTC), scribe=SCRIBE)])
+
+    async with browsing(api, told="409") as page:
+        await page.goto(f"/review/{note(4).event_id}")
+        await page.get_by_label("Comment").fill("but why")
+        await page.locator("#save").click()
+
+        await expect(page.get_by_role("alert")).to_contain_text("no result to approve")
+        await expect(page.get_by_label("Comment")).to_have_value("but why")
