@@ -1,11 +1,12 @@
 """`/review`: what waits for a person; and the desk, where they read, correct and decide."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Final
 from urllib.parse import urlencode
 from uuid import UUID
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from consumers.api.callers import Caller
@@ -70,9 +71,11 @@ def _add_queue(routes: APIRouter, site: Site) -> None:
         return await _go_on(desk_of(context, caller), workflow, None, {})
 
     @routes.post("/review/{event_id}/claim")
-    async def claim(event_id: UUID, request: Request) -> RedirectResponse:
-        """Claim it, or prolong the claim; 409 says who else has it."""
+    async def claim(event_id: UUID, request: Request) -> Response:
+        """Claim it, or prolong the claim; 409 says who else has it, an open desk shows it."""
         caller, form = await site.reader(request), await read_form(request)
+        if request.headers.get("hx-request") == "true":
+            return await _held(site, request, caller, event_id)
         await desk_of(context, caller).claim(event_id)
         return RedirectResponse(_desk_url(event_id, form.get("workflow", "")), 303)
 
@@ -160,6 +163,7 @@ async def _show(
         newest=newest,
         item=item,
         taken=_taken(item, caller),
+        is_gone=False,
         pieces=None if text is None else pieces(text, spans(newest.evidence)),
         form=blanks(entry, newest.data, newest.evidence, await _own(site, entry, newest, form or {})),
         comment=(form or {}).get("comment", ""),
@@ -171,6 +175,18 @@ async def _show(
         of=request.query_params.get("of", ""),
         sure=SURE,
     )
+
+
+async def _held(site: Site, request: Request, caller: Caller, event_id: UUID) -> HTMLResponse:
+    """The line above an open desk: why it is not its reader's any more, nothing while it is.
+
+    The desk itself is not sent again, for that would be a look at the text, and on record as one.
+    """
+    desk = desk_of(site.context, caller)
+    with suppress(Conflict, NotFound):
+        await desk.claim(event_id)
+    _, item = await desk.look(event_id)
+    return site.page("taken.html", request, caller, taken=_taken(item, caller), is_gone=item is None)
 
 
 async def _own(site: Site, entry: Entry, newest: Result, form: Mapping[str, str]) -> dict[str, str]:
