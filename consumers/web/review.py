@@ -23,6 +23,7 @@ from pipeline.catalogue import Entry
 from pipeline.errors import Conflict, InvalidCorrection, NotFound
 from pipeline.resolve import Subject
 from schemas.changeset import Result
+from schemas.decision import MAX_REASON_LENGTH
 
 _PAGE: Final = 50
 #: Of a revision in a form; more of them fit no database.
@@ -34,6 +35,7 @@ SURE: Final = ("exact", "normalised", "fuzzy", "ambiguous")
 def add(routes: APIRouter, site: Site) -> None:
     """The queue and the desk."""
     _add_queue(routes, site)
+    _add_claims(routes, site)
     _add_desk(routes, site)
 
 
@@ -62,6 +64,10 @@ def _add_queue(routes: APIRouter, site: Site) -> None:
             who=caller.actor.name,
             may_review=caller.may("review"),
         )
+
+
+def _add_claims(routes: APIRouter, site: Site) -> None:
+    context = site.context
 
     @routes.post("/review/next")
     async def claim_next(request: Request) -> RedirectResponse:
@@ -93,11 +99,7 @@ def _add_desk(routes: APIRouter, site: Site) -> None:
         caller, form = await site.reader(request), await read_form(request)
         desk, workflow = desk_of(site.context, caller), form.get("workflow", "")
         _, item = await desk.look(event_id)
-        _, after = (
-            await reviews.beside(site.context.store.database, item, workflow or None)
-            if item
-            else (None, None)
-        )
+        _, after = await _beside(site, item, workflow)
         try:
             result = await _decided(site, desk, event_id, form)
         except (Conflict, InvalidCorrection) as error:
@@ -118,8 +120,6 @@ async def _decided(site: Site, desk: Desk, event_id: UUID, form: Mapping[str, st
         case "save":
             return await _saved(site, desk, event_id, said, form)
         case "reject":
-            if not said.comment.strip():
-                raise InvalidCorrection("say why: receivers of the dead topic are told")
             return await desk.reject(event_id, said)
         case "back":
             return await desk.send_back(event_id, said)
@@ -149,11 +149,7 @@ async def _show(
     entry = site.context.catalogue.named(subject.event.workflow)
     newest = subject.newest
     text = None if subject.event.is_erased else await desk.read(subject)
-    before, after = (
-        (None, None)
-        if item is None
-        else await reviews.beside(site.context.store.database, item, workflow or None)
-    )
+    before, after = await _beside(site, item, workflow)
     return site.page(
         "desk.html",
         request,
@@ -167,6 +163,7 @@ async def _show(
         pieces=None if text is None else pieces(text, spans(newest.evidence)),
         form=blanks(entry, newest.data, newest.evidence, await _own(site, entry, newest, form or {})),
         comment=(form or {}).get("comment", ""),
+        longest=MAX_REASON_LENGTH,
         wrong=wrong,
         workflow=workflow,
         before=before and _desk_url(before, workflow),
@@ -201,6 +198,13 @@ async def _own(site: Site, entry: Entry, newest: Result, form: Mapping[str, str]
     return {
         one.name: one.typed for one in blanks(entry, then.data if then else None, None, own) if one.is_changed
     }
+
+
+async def _beside(site: Site, item: Item | None, workflow: str) -> tuple[UUID | None, UUID | None]:
+    """What stands before and behind it in the queue that is walked; nothing for what does not wait."""
+    if item is None:
+        return None, None
+    return await reviews.beside(site.context.store.database, item, workflow or None)
 
 
 def _taken(item: Item | None, caller: Caller) -> Item | None:
