@@ -88,7 +88,7 @@ class Callers:
         return await self.identify(request)
 
     async def is_still_in(self, request: Request) -> bool:
-        """Whether a visitor may go on, asked anew: of a stream, which outlives what was known at its start."""
+        """Whether a visitor may go on, asked anew: a stream outlives what was known at its start."""
         request.state.caller = None
         try:
             return await self.visitor(request) is not None
