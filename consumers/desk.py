@@ -97,6 +97,8 @@ class Desk:
         return await self._resolve(event_id, said, decide)
 
     async def reject(self, event_id: UUID, said: Said) -> Result:
+        if not said.comment.strip():
+            raise InvalidCorrection("say why, in a comment: receivers of the dead topic are told")
         return await self._resolve(event_id, said, reject)
 
     async def send_back(self, event_id: UUID, said: Said) -> Result:

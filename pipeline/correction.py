@@ -40,7 +40,10 @@ def edited(entry: Entry, data: Mapping[str, Any] | None, settings: Mapping[str, 
     for name, typed in settings.items():
         if name not in fields:
             raise InvalidCorrection(f"there is no field {name!r}; fields: {', '.join(fields)}")
-        made[name] = next((one for one in _meant(typed) if _takes(fields[name], one)), typed)
+        meant = list(_meant(typed))
+        # Of what does not fit, a list or an object is told of by its parts.
+        otherwise = meant[-1] if isinstance(meant[-1], (list, dict)) else typed
+        made[name] = next((one for one in meant if _takes(fields[name], one)), otherwise)
     return made
 
 

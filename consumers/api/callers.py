@@ -87,6 +87,14 @@ class Callers:
             request.state.caller = found
         return await self.identify(request)
 
+    async def is_still_in(self, request: Request) -> bool:
+        """Whether a visitor may go on, asked anew: a stream outlives what was known at its start."""
+        request.state.caller = None
+        try:
+            return await self.visitor(request) is not None
+        except Problem:
+            return False
+
     async def _identify(self, request: Request) -> Caller:
         found = await self._find(request)
         if found is not None:

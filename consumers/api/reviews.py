@@ -222,7 +222,7 @@ async def _word(request: Request, kind: type[W], *, max_bytes: int) -> W:
         told = "; ".join(
             f"{'.'.join(map(str, one['loc'])) or 'the body'}: {one['msg']}" for one in error.errors()[:5]
         )
-        raise Problem(422, "invalid_request", f"{told}; see /docs") from error
+        raise Problem(422, "invalid_request", f"{told}; see /openapi.json") from error
 
 
 def _body(kind: type[Word]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """A workflow's schema and a result in, the fields of its form out; and what a person has changed in them."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -14,11 +14,16 @@ Widget = Literal["text", "long", "date", "number", "choice", "json"]
 _LONG: Final = 60
 _LONGEST_LINE: Final = 500
 _PREFIX: Final = "v."
+#: Texts that are short by their kind, such as times and decimals.
+_SHAPED: Final = frozenset({"format", "pattern"})
 
 
 @dataclass(frozen=True, slots=True)
 class Blank:
-    """One field of the form. `typed` is what stands in it, `was` what the machine found, both as text."""
+    """One field of the form. `typed` is what stands in it, `was` what the machine found, both as text.
+
+    Their line ends are those that a form can send back.
+    """
 
     name: str
     widget: Widget
@@ -76,11 +81,11 @@ def _blank(
 ) -> Blank:
     every = options(schema, root)
     kinds = [one for one in every if kind(one) != "null"]
-    was = _spelt(value)
+    was = _spelt(value).replace("\r\n", "\n").replace("\r", "\n")
     return Blank(
         name=name,
         widget=_widget(kinds, was),
-        options=tuple(str(value) for one in kinds for value in one.get("enum", [one.get("const")])),
+        options=tuple(_choices(kinds)),
         was=was,
         typed=typed.get(name, was),
         description=str(schema.get("description", "")),
@@ -94,19 +99,29 @@ def _widget(kinds: list[Schema], was: str) -> Widget:
         return "json"
     (one,) = kinds
     match kind(one):
-        case "enum":
+        case "enum" | "boolean":
             return "choice"
         case "string" if one.get("format") == "date":
             return "date"
-        case "string" if (
-            one.get("maxLength", _LONGEST_LINE + 1) > _LONGEST_LINE or len(was) > _LONG or "\n" in was
-        ):
+        case "string" if "\n" in was or (not _SHAPED & one.keys() and _is_long(one, was)):
             return "long"
         case "string":
             return "text"
         case "integer" | "number":
             return "number"
     return "json"
+
+
+def _is_long(schema: Schema, was: str) -> bool:
+    return len(was) > _LONG or schema.get("maxLength", _LONGEST_LINE + 1) > _LONGEST_LINE
+
+
+def _choices(kinds: list[Schema]) -> Iterator[str]:
+    for one in kinds:
+        if kind(one) == "boolean":
+            yield from ("true", "false")
+        elif kind(one) == "enum":
+            yield from map(_spelt, one.get("enum", [one.get("const")]))
 
 
 def _spelt(value: Any) -> str:

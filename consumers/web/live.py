@@ -23,7 +23,7 @@ def add(routes: APIRouter, site: Site, pictures: Pictures) -> None:
     async def follow(
         request: Request, caller: Annotated[Caller, Depends(site.reader)], span: Span = "day"
     ) -> AsyncIterable[ServerSentEvent]:
-        """A new picture whenever it differs from the last; ends when the process does."""
+        """A new picture whenever it differs from the last; ends with the session, or the process."""
         stop: asyncio.Event = getattr(request.state, "stop", asyncio.Event())
         shown = None
         while not stop.is_set():
@@ -36,4 +36,5 @@ def add(routes: APIRouter, site: Site, pictures: Pictures) -> None:
                 async with asyncio.timeout(_LOOK_SECONDS):
                     await stop.wait()
             except TimeoutError:
-                await whole(site.reader(request))  # whoever is logged out sees no more
+                if not await whole(site.callers.is_still_in(request)):
+                    return

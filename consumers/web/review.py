@@ -1,11 +1,12 @@
 """`/review`: what waits for a person; and the desk, where they read, correct and decide."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Final
 from urllib.parse import urlencode
 from uuid import UUID
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from consumers.api.callers import Caller
@@ -16,13 +17,17 @@ from consumers.desk import Desk, Said
 from consumers.web.blank import blanks, changed, typed
 from consumers.web.marked import pieces, spans
 from consumers.web.site import Site
-from infra.store import reviews
+from infra.store import history, reviews
 from infra.store.reviews import Item
+from pipeline.catalogue import Entry
 from pipeline.errors import Conflict, InvalidCorrection, NotFound
 from pipeline.resolve import Subject
 from schemas.changeset import Result
+from schemas.decision import MAX_REASON_LENGTH
 
 _PAGE: Final = 50
+#: Of a revision in a form; more of them fit no database.
+_DIGITS: Final = 9
 #: Verdicts of a value that is where the model says.
 SURE: Final = ("exact", "normalised", "fuzzy", "ambiguous")
 
@@ -30,6 +35,7 @@ SURE: Final = ("exact", "normalised", "fuzzy", "ambiguous")
 def add(routes: APIRouter, site: Site) -> None:
     """The queue and the desk."""
     _add_queue(routes, site)
+    _add_claims(routes, site)
     _add_desk(routes, site)
 
 
@@ -59,6 +65,10 @@ def _add_queue(routes: APIRouter, site: Site) -> None:
             may_review=caller.may("review"),
         )
 
+
+def _add_claims(routes: APIRouter, site: Site) -> None:
+    context = site.context
+
     @routes.post("/review/next")
     async def claim_next(request: Request) -> RedirectResponse:
         """The oldest item that nobody looks at."""
@@ -67,9 +77,11 @@ def _add_queue(routes: APIRouter, site: Site) -> None:
         return await _go_on(desk_of(context, caller), workflow, None, {})
 
     @routes.post("/review/{event_id}/claim")
-    async def claim(event_id: UUID, request: Request) -> RedirectResponse:
-        """Claim it, or prolong the claim; 409 says who else has it."""
+    async def claim(event_id: UUID, request: Request) -> Response:
+        """Claim it, or prolong the claim; 409 says who else has it, an open desk shows it."""
         caller, form = await site.reader(request), await read_form(request)
+        if request.headers.get("hx-request") == "true":
+            return await _held(site, request, caller, event_id)
         await desk_of(context, caller).claim(event_id)
         return RedirectResponse(_desk_url(event_id, form.get("workflow", "")), 303)
 
@@ -83,19 +95,15 @@ def _add_desk(routes: APIRouter, site: Site) -> None:
 
     @routes.post("/review/{event_id}/decide")
     async def decide(event_id: UUID, request: Request) -> Any:
-        """As the form says; then to the next item. What does not fit comes back with what was typed."""
+        """As the form says; then to the next item. What cannot be done comes back with what was typed."""
         caller, form = await site.reader(request), await read_form(request)
         desk, workflow = desk_of(site.context, caller), form.get("workflow", "")
         _, item = await desk.look(event_id)
-        _, after = (
-            await reviews.beside(site.context.store.database, item, workflow or None)
-            if item
-            else (None, None)
-        )
+        _, after = await _beside(site, item, workflow)
         try:
             result = await _decided(site, desk, event_id, form)
-        except InvalidCorrection as error:
-            return await _show(site, request, caller, event_id, workflow, wrong=str(error), form=form)
+        except (Conflict, InvalidCorrection) as error:
+            return await _show(site, request, caller, event_id, workflow, wrong=error, form=form)
         site.context.ring(result.workflow)
         said = {"said": str(result.state), "of": str(event_id)}
         if item is None:
@@ -112,8 +120,6 @@ async def _decided(site: Site, desk: Desk, event_id: UUID, form: Mapping[str, st
         case "save":
             return await _saved(site, desk, event_id, said, form)
         case "reject":
-            if not said.comment.strip():
-                raise InvalidCorrection("say why: receivers of the dead topic are told")
             return await desk.reject(event_id, said)
         case "back":
             return await desk.send_back(event_id, said)
@@ -135,7 +141,7 @@ async def _show(
     event_id: UUID,
     workflow: str,
     *,
-    wrong: str | None = None,
+    wrong: Conflict | InvalidCorrection | None = None,
     form: Mapping[str, str] | None = None,
 ) -> HTMLResponse:
     desk = desk_of(site.context, caller)
@@ -143,23 +149,21 @@ async def _show(
     entry = site.context.catalogue.named(subject.event.workflow)
     newest = subject.newest
     text = None if subject.event.is_erased else await desk.read(subject)
-    before, after = (
-        (None, None)
-        if item is None
-        else await reviews.beside(site.context.store.database, item, workflow or None)
-    )
+    before, after = await _beside(site, item, workflow)
     return site.page(
         "desk.html",
         request,
         caller,
-        status=422 if wrong else 200,
+        status=200 if wrong is None else 409 if isinstance(wrong, Conflict) else 422,
         subject=subject,
         newest=newest,
         item=item,
         taken=_taken(item, caller),
+        is_gone=False,
         pieces=None if text is None else pieces(text, spans(newest.evidence)),
-        form=blanks(entry, newest.data, newest.evidence, typed(form or {})),
+        form=blanks(entry, newest.data, newest.evidence, await _own(site, entry, newest, form or {})),
         comment=(form or {}).get("comment", ""),
+        longest=MAX_REASON_LENGTH,
         wrong=wrong,
         workflow=workflow,
         before=before and _desk_url(before, workflow),
@@ -168,6 +172,39 @@ async def _show(
         of=request.query_params.get("of", ""),
         sure=SURE,
     )
+
+
+async def _held(site: Site, request: Request, caller: Caller, event_id: UUID) -> HTMLResponse:
+    """The line above an open desk: why it is not its reader's any more, nothing while it is.
+
+    The desk itself is not sent again, for that would be a look at the text, and on record as one.
+    """
+    desk = desk_of(site.context, caller)
+    with suppress(Conflict, NotFound):
+        await desk.claim(event_id)
+    _, item = await desk.look(event_id)
+    return site.page("taken.html", request, caller, taken=_taken(item, caller), is_gone=item is None)
+
+
+async def _own(site: Site, entry: Entry, newest: Result, form: Mapping[str, str]) -> dict[str, str]:
+    """What was typed; of a form that is older than the newest revision, only what its writer changed in it.
+
+    What they only looked at may be what somebody else has corrected since.
+    """
+    own, seen = typed(form), form.get("revision", "")
+    if not (seen.isdecimal() and len(seen) < _DIGITS and int(seen) != newest.revision):
+        return own
+    then = await history.revision(site.context.store.database, newest.event_id, int(seen))
+    return {
+        one.name: one.typed for one in blanks(entry, then.data if then else None, None, own) if one.is_changed
+    }
+
+
+async def _beside(site: Site, item: Item | None, workflow: str) -> tuple[UUID | None, UUID | None]:
+    """What stands before and behind it in the queue that is walked; nothing for what does not wait."""
+    if item is None:
+        return None, None
+    return await reviews.beside(site.context.store.database, item, workflow or None)
 
 
 def _taken(item: Item | None, caller: Caller) -> Item | None:

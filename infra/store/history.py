@@ -58,6 +58,17 @@ async def subject(database: Database, event_id: UUID) -> Subject:
     return Subject(event, accepted_at, newest, standing((row["revision"], row["state"]) for row in rows))
 
 
+async def revision(database: Database, event_id: UUID, number: int) -> Result | None:
+    """One revision of an event as it was decided; None where there is none, or none any more."""
+    query = select(t.result).where(t.result.c.event_id == event_id, t.result.c.revision == number)
+    async with database.read() as connection:
+        found = await read_events(connection, [event_id])
+        row = (await connection.execute(query)).mappings().first()
+        if row is None or event_id not in found:
+            return None
+        return await _whole(connection, row, found[event_id][0])
+
+
 async def _whole(connection: AsyncConnection, row: RowMapping, event: Received) -> Result:
     """A row of `result` with the words that are kept apart."""
     (whole,) = await restored(connection, [{**row, "subject_hash": event.subject_hash}])

@@ -9,13 +9,17 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Dialog, expect
+from sqlalchemy import func, select
 
+from infra import tables
 from infra.database import Database
-from pipeline.record import decided
+from infra.store import reviews
+from pipeline.record import decided, refused
+from pipeline.trail import PAYLOAD_READ
 from schemas import review
 from schemas.evidence import EvidenceMap, Grounding, Verdict
-from tests.api_world import Api, database, running
+from tests.api_world import JSON, Api, database, running
 from tests.browser.test_pages import browsing
 from tests.builders import SCRIBE, Facts, answer_of, entry
 from tests.contract.scenes import note
@@ -150,3 +154,100 @@ async def test_filters_survive_reload_and_back_and_lead_to_the_exports(api: Api)
         link = await page.get_by_role("link", name="CSV").get_attribute("href") or ""
         answer = await page.request.get(link)
         assert len((await answer.text()).splitlines()) == 2
+
+
+async def test_who_was_too_late_keeps_what_they_typed_and_sees_what_others_wrote(api: Api) -> None:
+    event_id = note(1).event_id
+    async with browsing(api, told="409") as page:
+        await page.goto(f"/review/{event_id}")
+        await page.get_by_label("amount").fill("13.00")
+        body = json.dumps({"revision": 1, "data": {"city": "Mallaig", "amount": "12.50"}})
+        headers = {**JSON, "X-CSRF-Token": api.csrf, "Origin": api.url}
+        status, _ = await api.send(f"/api/reviews/{event_id}/correct", body, headers)
+        assert status == 200
+        await page.keyboard.press("Control+Enter")
+
+        await expect(page.get_by_role("alert")).to_contain_text("corrected by now, revision 2")
+        await expect(page.get_by_label("amount")).to_have_value("13.00")
+        await expect(page.get_by_label("city")).to_have_value("Mallaig")
+        await page.keyboard.press("Control+Enter")
+        await expect(page.locator("#story")).to_contain_text("Revision 3: corrected")
+
+
+async def test_nothing_to_approve_is_told_at_the_desk(api: Api) -> None:
+    await api.store.accept([note(4)])
+    (claim,) = await api.store.claim("notes", limit=1)
+    await api.store.commit([refused(claim, entry(), "no text", now=datetime.now(UTC), scribe=SCRIBE)])
+
+    async with browsing(api, told="409") as page:
+        await page.goto(f"/review/{note(4).event_id}")
+        await page.get_by_label("Comment").fill("but why")
+        await page.locator("#save").click()
+
+        await expect(page.get_by_role("alert")).to_contain_text("no result to approve")
+        await expect(page.get_by_label("Comment")).to_have_value("but why")
+
+
+async def looks(api: Api) -> int:
+    """How often somebody has read a text, by the audit trail."""
+    async with api.store.database.read() as connection:
+        query = select(func.count()).where(tables.audit_record.c.kind == PAYLOAD_READ)
+        return int((await connection.execute(query)).scalar_one())
+
+
+async def test_a_claim_is_held_while_somebody_is_there_and_no_longer(api: Api) -> None:
+    event_id, database = note(1).event_id, api.store.database
+    async with browsing(api) as page:
+        await page.clock.install()
+        await page.goto(f"/review/{event_id}")
+        await page.wait_for_load_state("networkidle")
+        before = await looks(api)
+        claims = f"**/review/{event_id}/claim"
+
+        async with page.expect_response(claims) as first:
+            await page.get_by_label("amount").fill("13.00")
+        assert (await first.value).ok
+        begun = await reviews.find(database, event_id)
+        assert begun is not None
+        assert begun.claimed_by == "user:ada"
+        await page.keyboard.press("ArrowLeft")
+        async with page.expect_response(claims):
+            await page.clock.fast_forward(301_000)
+        held = await reviews.find(database, event_id)
+        assert held is not None
+        assert held.claimed_until != begun.claimed_until
+        await page.clock.fast_forward(1_200_000)
+        await page.wait_for_timeout(200)
+        assert await reviews.find(database, event_id) == held
+        assert await looks(api) == before
+
+
+async def test_who_loses_a_claim_is_told_while_they_type(api: Api) -> None:
+    event_id = note(1).event_id
+    async with browsing(api) as page:
+        await page.goto(f"/review/{event_id}")
+        await reviews.claim(api.store.database, event_id, who="user:bo")
+        await page.get_by_label("amount").fill("13.00")
+
+        await expect(page.get_by_role("alert")).to_contain_text("user:bo looks at this since")
+
+
+async def accept(dialog: Dialog) -> None:
+    await dialog.accept()
+
+
+async def test_enter_in_a_field_and_a_key_that_is_held_decide_nothing(api: Api) -> None:
+    event_id = note(1).event_id
+    async with browsing(api) as page:
+        await page.goto(f"/review/{event_id}")
+        await page.get_by_label("amount").fill("13.00")
+        await page.keyboard.press("Enter")
+        held = {"key": "Enter", "ctrlKey": True, "repeat": True, "bubbles": True}
+        await page.locator("#v-amount").dispatch_event("keydown", held)
+        await page.wait_for_timeout(200)
+
+        assert await reviews.find(api.store.database, event_id) is not None
+        async with page.expect_event("dialog") as asked:
+            page.once("dialog", accept)
+            await page.goto("/review")
+        assert (await asked.value).type == "beforeunload"

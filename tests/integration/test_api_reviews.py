@@ -138,6 +138,7 @@ async def test_who_saw_an_older_revision_decides_nothing(api: Api) -> None:
         ("approve", {"revision": 1, "why": ""}, 422, "why: Extra inputs"),
         ("approve", {"revision": 1, "comment": "x" * 501}, 422, "comment: "),
         ("reject", {"revision": 1}, 422, "comment: Field required"),
+        ("reject", {"revision": 1, "comment": " \n"}, 422, "say why"),
         ("correct", {"revision": 1, "data": {"city": "Oban"}}, 422, "amount: Field required"),
         ("correct", {"revision": 1, "data": {**DATA, "amount": 2.5}}, 422, "amount: "),
         ("correct", {"revision": 1, "data": DATA}, 422, "approve it instead"),

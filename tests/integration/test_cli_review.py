@@ -197,6 +197,7 @@ def test_a_file_replaces_the_whole_result(desk: Shell) -> None:
         (("approve", "till-1", "--revision", "7"), 4, "is needs_review by now, revision 1"),
         (("approve", "till-1", "--comment", "x" * 501), 2, "longer than 500"),
         (("reject", "till-1"), 2, "comment"),
+        (("reject", "till-1", "--comment", ""), 2, "say why"),
     ],
 )
 def test_a_mistake_is_told_in_words_with_its_exit_code(

@@ -1,5 +1,6 @@
 """The pages over real HTTP: what they show, what can be done on them, and that texts stay texts."""
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
@@ -14,8 +15,9 @@ import pytest
 from consumers.api.headers import CONTENT_SECURITY_POLICY
 from consumers.web.site import PAGES
 from infra import tables as t
+from infra import tokens
 from infra.database import Database
-from infra.store import SqlStore, administration
+from infra.store import SqlStore, administration, sessions
 from pipeline.catalogue import Entry
 from pipeline.claim import Claimed
 from pipeline.errors import InvalidEvent
@@ -239,6 +241,18 @@ async def test_the_overview_is_live(api: Api) -> None:
             second = await stream.content.readuntil(b"\n\n")
 
     assert b"Nothing has come in yet" in first
+
+
+async def test_a_stream_ends_with_the_session(rows: Database) -> None:
+    async with running(rows, embedded=False) as api:
+        await api.log_in(role="viewer")
+        async with api.http.get("/live") as stream:
+            await stream.content.readuntil(b"\n\n")
+            gone = noted("session_closed", {"user": "ada"}, scribe=SCRIBE, now=datetime.now(UTC), nonce="1")
+            await sessions.close_session(rows, tokens.digest(api.session), gone)
+
+            async with asyncio.timeout(10):
+                await stream.content.read()
 
 
 async def test_a_stream_ends_with_the_process(rows: Database) -> None:

@@ -71,6 +71,8 @@ def test_a_value_of_another_kind_is_refused_by_its_field(changed: dict[str, Any]
         ("note", "7", "7"),
         ("note", "null", "null"),
         ("pieces", "many", "many"),
+        ("parties", '["a", 7]', ["a", 7]),
+        ("parties", '["a", ', '["a", '),
     ],
 )
 def test_what_is_typed_is_a_text_where_the_field_takes_one_else_json(

@@ -8,6 +8,9 @@
   const fields = all(".field");
   const control = (field) => field.querySelector("input, textarea, select");
   const save = document.querySelector("#save span");
+  const claim = document.getElementById("claim");
+  const HOLD_MS = 300_000;
+  let isSent = false;
 
   function compare() {
     let changed = 0;
@@ -48,12 +51,33 @@
   document.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
       event.preventDefault();
-      document.getElementById("save")?.click();
+      // A key that is held would decide on the next one, too, which nobody has read.
+      if (!event.repeat && !event.target.closest("dialog")) document.getElementById("save")?.click();
     } else if (/^[1-9]$/.test(event.key) && !event.target.closest("input, textarea, select, dialog")) {
       const field = fields[event.key - 1];
       if (field) { event.preventDefault(); control(field).focus(); }
     }
   });
+
+  // Sent once; and who leaves with something unsaved is asked.
+  desk.addEventListener("submit", (event) => {
+    if (isSent) event.preventDefault();
+    isSent = true;
+    setTimeout(() => { isSent = false; }, 5_000);  // for who has stopped it
+  });
+  addEventListener("pageshow", () => { isSent = false; });
+  addEventListener("beforeunload", (event) => {
+    if (!isSent && document.getElementById("save") && document.querySelector(".field.changed")) event.preventDefault();
+  });
+
+  // The claim begins with the first change and holds while somebody is here: a forgotten tab lets go of it.
+  if (claim) {
+    let isHere = false;
+    const hold = () => { isHere = false; claim.dispatchEvent(new Event("hold")); };
+    for (const sign of ["keydown", "pointermove", "pointerdown", "scroll"]) addEventListener(sign, () => { isHere = true; }, { capture: true, passive: true });
+    desk.addEventListener("input", hold, { once: true });
+    setInterval(() => { if (isHere) hold(); }, HOLD_MS);
+  }
   compare();
   document.getElementById("wrong")?.scrollIntoView({ block: "center" });
 })();
