@@ -1,4 +1,4 @@
-"""Events as somebody saw them and one decision in, each decided by itself out: for pages, API and command line.
+"""Events as somebody saw them and one decision in, each decided by itself out: for pages, API, command line.
 
 One by one, each in its own transaction with its own audit record, guarded by the revision that was seen.
 What has changed since, or is somebody else's, is left out and named; so a second go does nothing twice.

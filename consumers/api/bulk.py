@@ -97,7 +97,7 @@ def _add_reviews(routes: APIRouter, context: ApiContext, callers: Callers) -> No
         "/api/reviews/bulk", tags=["reviews"], responses=_DECIDING, openapi_extra=described(ManyReviews)
     )
     async def decide_reviews(request: Request) -> Told:
-        """Approve, reject or send back up to 500 events, each by itself; what changed meanwhile is skipped."""
+        """Approve, reject or send back up to 500 events, each by itself; skip what changed meanwhile."""
         desk = desk_of(context, await callers.identify(request))
         word = await read_model(request, ManyReviews, max_bytes=context.settings.api.max_body_bytes)
         return _told(context, await resolve(desk, word.action, word.chosen, comment=word.comment))

@@ -92,7 +92,10 @@ async def _whole(database: Database, found: Sequence[Found]) -> list[Candidate]:
         rows = (await connection.execute(query)).mappings().all()
         whole = await restored(connection, rows)
     # Its reasons as the queue shows them; of the result only what its row says to everybody.
-    made = {row["event_id"]: _candidate(row, words["reasons"]) for row, words in zip(rows, whole, strict=True)}
+    made = {
+        row["event_id"]: _candidate(dict(row), words["reasons"])
+        for row, words in zip(rows, whole, strict=True)
+    }
     return [made[one.event_id] for one in found if one.event_id in made]
 
 

@@ -119,9 +119,7 @@ async def page(
         return await _rows(connection, _matching(search, *behind, order=newest, limit=limit))
 
 
-async def oldest(
-    database: Database, search: Search, *also: ColumnElement[bool], limit: int
-) -> list[Found]:
+async def oldest(database: Database, search: Search, *also: ColumnElement[bool], limit: int) -> list[Found]:
     """The oldest that match, and for which this holds, too."""
     async with database.read() as connection:
         order = (record.occurred_at, record.id)

@@ -149,7 +149,11 @@ async def test_a_cause_of_the_failures_finds_its_events_whatever_their_numbers(a
         page = await found(api, f"?reason={quote(reason)}", what="failures")
         return int(page["count"]["records"])
 
-    assert [await number(reason) for reason in ("line #: not JSON", "line 8: not", "line #: JSON")] == [2, 1, 0]
+    assert [await number(reason) for reason in ("line #: not JSON", "line 8: not", "line #: JSON")] == [
+        2,
+        1,
+        0,
+    ]
 
 
 async def test_what_was_approved_at_once_is_no_golden_case(api: Api) -> None:
