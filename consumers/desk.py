@@ -28,6 +28,7 @@ class Said:
 
     comment: str = ""
     revision: int | None = None
+    in_bulk: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +118,8 @@ class Desk:
         if found is not None and found.claimed_by not in (None, self.who):
             raise reviews.taken(found)
         entry = self.catalogue.named(subject.event.workflow)
-        changeset = decide(subject, entry, Verdict(self.scribe, self.clock(), said.comment))
+        verdict = Verdict(self.scribe, self.clock(), said.comment, in_bulk=said.in_bulk)
+        changeset = decide(subject, entry, verdict)
         try:
             (written,) = await self.store.commit([changeset])
         except (MessageTooLarge, Unstorable) as error:

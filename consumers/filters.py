@@ -50,7 +50,9 @@ class Filters(BaseModel):
     )
     model: _Words | None = Field(None, description="Decided on an answer of this model, by its own name.")
     actor: _Words | None = Field(None, description="By whom: the beginning of a name, such as os:ada.")
-    reason: _Words | None = Field(None, description="A reason's code, or a part of it in words.")
+    reason: _Words | None = Field(
+        None, description="A reason's code, or a part of it in words; # stands for any number."
+    )
     cost: Annotated[Decimal, Field(ge=0, max_digits=12)] | None = Field(
         None, description="Cost at least so much."
     )

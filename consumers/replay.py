@@ -11,11 +11,18 @@ from pipeline.resolve import reopen
 from schemas.changeset import Actor, Result
 
 
-async def replay(store: SqlStore, catalogue: Catalogue, event_id: UUID, *, actor: Actor) -> Result:
-    """Put a dead event back to work, under today's version; raises NotFound, or Conflict when it is none."""
+async def replay(
+    store: SqlStore, catalogue: Catalogue, event_id: UUID, *, actor: Actor, revision: int | None = None
+) -> Result:
+    """Put a dead event back to work, under today's version; `revision` is the one that somebody saw.
+
+    Raises NotFound, or Conflict when the event is not dead, or not that revision any more.
+    """
     event, newest = await history.newest(store.database, event_id)
     if newest is None:
         raise Conflict(f"event {event_id} is in flight, not dead; only dead letters are replayed")
+    if revision not in (None, newest.revision):
+        raise Conflict(f"event {event_id} is {newest.state} by now, revision {newest.revision}")
     changeset = reopen(
         event,
         newest,

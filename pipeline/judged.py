@@ -2,13 +2,15 @@
 
 Records hold no text, so this outlives the retention and an erasure. Right is what a person let stand as it
 was; a correction or a rejection says that it was wrong. What was sent back says nothing, and neither does
-what a person picked by themselves: nobody knows what they did not pick.
+what a person picked by themselves: nobody knows what they did not pick. Nor does what was decided for many
+events at once: nobody looked at each of them.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from pipeline.trail import IN_BULK
 from schemas.decision import REOPENED, Outcome
 from schemas.evidence import Grounding, Verdict, support
 
@@ -55,7 +57,7 @@ def judged(records: Sequence[Record]) -> Judged | None:
             answer = verdict = None
         elif told["kind"] == "review":
             verdict = told
-    if answer is None or verdict is None or not answer["output"]:
+    if answer is None or verdict is None or not answer["output"] or verdict.get("code") == IN_BULK:
         return None
     sampled = bool(answer.get("sampled"))
     if not sampled and answer["outcome"] != Outcome.NEEDS_REVIEW:

@@ -36,11 +36,12 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Who decides (`scribe.actor`), when, and why in their own words."""
+    """Who decides (`scribe.actor`), when, and why in their own words; `in_bulk`: on many events at once."""
 
     scribe: Scribe
     now: datetime
     comment: str = ""
+    in_bulk: bool = False
 
     def reasons(self, otherwise: str) -> tuple[str, ...]:
         """They go where the machine's reasons go: to the result and its message, not into the audit trail."""
@@ -185,7 +186,8 @@ def _emptied(result: Result) -> Result:
 
 
 def _record(subject: Subject, result: Result, verdict: Verdict) -> AuditRecord:
-    return trail.resolution(result, subject.newest, subject.event, scribe=verdict.scribe)
+    before, event = subject.newest, subject.event
+    return trail.resolution(result, before, event, scribe=verdict.scribe, in_bulk=verdict.in_bulk)
 
 
 def _published(subject: Subject, entry: Entry, result: Result, record: AuditRecord) -> OutboxMessage:

@@ -19,6 +19,8 @@ from schemas.kinds import RecordKind
 
 #: The kind of the record that somebody read texts of an event.
 PAYLOAD_READ: Final[RecordKind] = "payload_read"
+#: The code of a person's decision on many events at once: nobody looked at each of them.
+IN_BULK: Final = "in_bulk"
 #: A record lists this many attempts, the last ones; the journal has all. It must fit into a message.
 MAX_ATTEMPTS = 50
 #: And of each the first complaints: a re-ask carries fewer.
@@ -94,9 +96,12 @@ def buried(result: Result, event: Received, before: AuditRecord, *, code: str, s
     return about(result, event, kind="decision", body=body, actor=scribe.actor, release=scribe.release)
 
 
-def resolution(result: Result, before: Result, event: Received, *, scribe: Scribe) -> AuditRecord:
+def resolution(
+    result: Result, before: Result, event: Received, *, scribe: Scribe, in_bulk: bool = False
+) -> AuditRecord:
     """The record of a person's decision: the patch (RFC 6902) from before to after, its values as hashes."""
     body = {
+        **({"code": IN_BULK} if in_bulk else {}),
         "supersedes": before.revision,
         "before": _stand(before, event),
         "after": _stand(result, event),

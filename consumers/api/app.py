@@ -5,7 +5,7 @@ from typing import Final
 from fastapi import Depends, FastAPI
 from fastapi.security import HTTPBearer
 
-from consumers.api import audit, events, problems, reviews, topics, webhooks
+from consumers.api import audit, bulk, events, problems, reviews, topics, webhooks
 from consumers.api.callers import Callers
 from consumers.api.context import ApiContext
 from consumers.api.door import Door
@@ -48,6 +48,7 @@ def create_app(context: ApiContext) -> FastAPI:
     app.include_router(webhooks.router(context, door, senders(context.settings, context.catalogue)))
     app.include_router(topics.router(context, door, callers), dependencies=described)
     app.include_router(events.router(context, callers), dependencies=described)
+    app.include_router(bulk.router(context, callers), dependencies=described)  # before an {event_id}
     app.include_router(reviews.router(context, callers), dependencies=described)
     app.include_router(audit.router(context, callers), dependencies=described)
     app.include_router(pages.router(site))

@@ -2,16 +2,20 @@
 
 import asyncio
 import re
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from fastapi import Request
+from pydantic import BaseModel, ValidationError
 
 from consumers.api.problems import Problem
+from pipeline.receive import parse
 
 #: A body that takes longer is dripping.
 _READ_SECONDS: Final = 10.0
 #: `application/json` and its kin; a batch of CloudEvents is no event.
 _JSON: Final = re.compile(r"application/(?!cloudevents-batch\+)([a-z0-9.+-]+\+)?json")
+
+M = TypeVar("M", bound=BaseModel)
 
 
 async def read_body(request: Request, *, max_bytes: int) -> bytes:
@@ -47,6 +51,25 @@ def require_json(request: Request) -> None:
     if not _JSON.fullmatch(media_type):
         detail = "send one event with Content-Type application/json or application/cloudevents+json"
         raise Problem(415, "unsupported_media_type", detail)
+
+
+async def read_model(request: Request, kind: type[M], *, max_bytes: int) -> M:
+    """The body as what it is to be; raises Problem 422, which names fields and not their values."""
+    require_json(request)
+    value = parse(await read_body(request, max_bytes=max_bytes))
+    try:
+        return kind.model_validate(value, strict=True)
+    except ValidationError as error:
+        told = "; ".join(
+            f"{'.'.join(map(str, one['loc'])) or 'the body'}: {one['msg']}" for one in error.errors()[:5]
+        )
+        raise Problem(422, "invalid_request", f"{told}; see /openapi.json") from error
+
+
+def described(kind: type[BaseModel]) -> dict[str, Any]:
+    """Such a body, for the description of its route."""
+    content = {"application/json": {"schema": kind.model_json_schema()}}
+    return {"requestBody": {"content": content, "required": True}}
 
 
 def _claimed_bytes(request: Request) -> int:

@@ -23,6 +23,10 @@ API: Final[Mapping[str, Needs]] = {
     "POST /topics/{topic}/events": ("send",),
     "GET /events/{event_id}": ("read", "send"),  # a sender sees its own events
     "GET /api/reviews": ("read",),
+    "GET /api/reviews/bulk": ("review",),
+    "POST /api/reviews/bulk": ("review",),
+    "GET /api/failures/bulk": ("operate",),
+    "POST /api/failures/bulk": ("operate",),
     "GET /api/reviews/{event_id}": ("read",),
     "POST /api/reviews/next": ("review",),
     "POST /api/reviews/{event_id}/claim": ("review",),
@@ -49,6 +53,10 @@ PAGES: Final[Mapping[str, Needs]] = {
     "GET /": ("read",),
     "GET /live": ("read",),
     "GET /review": ("read",),
+    "GET /review/bulk": ("review",),
+    "POST /review/bulk": ("review",),
+    "GET /failures/bulk": ("operate",),
+    "POST /failures/bulk": ("operate",),
     "POST /review/next": ("review",),
     "GET /review/{event_id}": ("review",),  # shows the event's text
     "POST /review/{event_id}/claim": ("review",),

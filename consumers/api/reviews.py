@@ -7,18 +7,17 @@ from typing import Annotated, Any, Final, TypeVar
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from consumers.api.body import read_body, require_json
+from consumers.api.body import described, read_model
 from consumers.api.callers import Caller, Callers
 from consumers.api.context import ApiContext
-from consumers.api.problems import Problem, documented
+from consumers.api.problems import documented
 from consumers.api.reading import Revealing, require_reveal
 from consumers.desk import Desk, Said
 from consumers.reveal import withheld
 from infra.store.reviews import Item, waiting
 from pipeline.errors import NotFound
-from pipeline.receive import parse
 from pipeline.resolve import Subject
 from schemas.changeset import Result
 from schemas.decision import MAX_REASON_LENGTH
@@ -177,28 +176,28 @@ def _add_claims(routes: APIRouter, context: ApiContext, callers: Callers) -> Non
 def _add_decisions(routes: APIRouter, context: ApiContext, callers: Callers) -> None:
     async def heard(request: Request, kind: type[W]) -> tuple[Desk, W, Said]:
         desk = desk_of(context, await callers.identify(request))
-        word = await _word(request, kind, max_bytes=context.settings.api.max_body_bytes)
+        word = await read_model(request, kind, max_bytes=context.settings.api.max_body_bytes)
         return desk, word, Said(word.comment, word.revision)
 
-    @routes.post("/{event_id}/approve", responses=_DECISION_PROBLEMS, openapi_extra=_body(Word))
+    @routes.post("/{event_id}/approve", responses=_DECISION_PROBLEMS, openapi_extra=described(Word))
     async def approve(event_id: str, request: Request) -> Resolved:
         """The result is right as it is: publish it, unless receivers have it already."""
         desk, _, said = await heard(request, Word)
         return _resolved(await desk.approve(_parsed(event_id), said))
 
-    @routes.post("/{event_id}/correct", responses=_DECISION_PROBLEMS, openapi_extra=_body(Correction))
+    @routes.post("/{event_id}/correct", responses=_DECISION_PROBLEMS, openapi_extra=described(Correction))
     async def correct(event_id: str, request: Request) -> Resolved:
         """Say what is right: publish it, with the link to what it replaces."""
         desk, word, said = await heard(request, Correction)
         return _resolved(await desk.correct(_parsed(event_id), said, word.data))
 
-    @routes.post("/{event_id}/reject", responses=_DECISION_PROBLEMS, openapi_extra=_body(Reason))
+    @routes.post("/{event_id}/reject", responses=_DECISION_PROBLEMS, openapi_extra=described(Reason))
     async def reject(event_id: str, request: Request) -> Resolved:
         """Not to be acted on: a dead letter with the comment as reason; what was published is withdrawn."""
         desk, _, said = await heard(request, Reason)
         return _resolved(await desk.reject(_parsed(event_id), said))
 
-    @routes.post("/{event_id}/back", responses=_DECISION_PROBLEMS, openapi_extra=_body(Word))
+    @routes.post("/{event_id}/back", responses=_DECISION_PROBLEMS, openapi_extra=described(Word))
     async def back(event_id: str, request: Request) -> Resolved:
         """Send it back to the machine, under today's version of its workflow."""
         desk, _, said = await heard(request, Word)
@@ -211,23 +210,6 @@ def desk_of(context: ApiContext, caller: Caller) -> Desk:
     """The desk of who calls."""
     scribe = replace(context.scribe, actor=caller.actor)
     return Desk(context.store, context.catalogue, scribe, context.clock)
-
-
-async def _word(request: Request, kind: type[W], *, max_bytes: int) -> W:
-    require_json(request)
-    value = parse(await read_body(request, max_bytes=max_bytes))
-    try:
-        return kind.model_validate(value, strict=True)
-    except ValidationError as error:
-        told = "; ".join(
-            f"{'.'.join(map(str, one['loc'])) or 'the body'}: {one['msg']}" for one in error.errors()[:5]
-        )
-        raise Problem(422, "invalid_request", f"{told}; see /openapi.json") from error
-
-
-def _body(kind: type[Word]) -> dict[str, Any]:
-    content = {"application/json": {"schema": kind.model_json_schema()}}
-    return {"requestBody": {"content": content, "required": True}}
 
 
 def _resolved(result: Result) -> Resolved:

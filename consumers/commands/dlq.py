@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from schemas.changeset import Result
 
 app = App(name="dlq", help="Dead letters: list, show, replay.")
+app.command(
+    "consumers.commands.bulk:replay_all", name="replay-all", help="Put all that a search finds back to work."
+)
 
 _COLUMNS = ("event_id", "workflow", "topic", "source", "source_id", "revision", "reasons", "decided_at")
 

@@ -22,6 +22,11 @@ app.command(
     name="quality",
     help="How often people found the machine wrong, and whether its signals told.",
 )
+app.command(
+    "consumers.commands.bulk:review_bulk",
+    name="bulk",
+    help="Approve, reject or send back all that a search finds.",
+)
 
 Workflow = Annotated[str | None, Parameter(help="Only of this workflow.")]
 Comment = Annotated[str, Parameter(allow_leading_hyphen=True, help="Why; receivers of the result see it.")]

@@ -1,6 +1,8 @@
 """`/audit`: the search of the audit trail behind a table, its count and its exports; and one record whole."""
 
 import json
+import shlex
+from collections.abc import Mapping
 from typing import Annotated, Any, Final
 from urllib.parse import urlencode
 from uuid import UUID
@@ -49,12 +51,15 @@ def _add_table(routes: APIRouter, site: Site) -> None:
     @routes.get("/audit")
     async def list_records(request: Request) -> HTMLResponse:
         caller = await site.reader(request)
-        asked, wrong = _asked(request)
+        asked, wrong = asked_of(request)
         page = None
         if asked is not None:
             place = None if asked.after is None else _place(asked.after)
             page = await search.page(database, asked.search, after=place, limit=_PAGE + 1)
-        return site.page("audit.html", request, caller, wrong=wrong, **_values(site, request, page))
+        values = _values(site, request, page)
+        return site.page(
+            "audit.html", request, caller, wrong=wrong, may_review=caller.may("review"), **values
+        )
 
     @routes.get("/audit/count")
     async def count_records(request: Request, asked: Annotated[Shown, Query()]) -> HTMLResponse:
@@ -78,7 +83,7 @@ def _add_record(routes: APIRouter, site: Site) -> None:
 
 def _values(site: Site, request: Request, page: list[Found] | None) -> dict[str, Any]:
     """What the table shows: `page` has one row more than that, if there is a next one."""
-    query = _query(request)
+    query = query_of(request)
     more = str(page[_PAGE - 1].place) if page and len(page) > _PAGE else None
     return {
         "rows": None if page is None else page[:_PAGE],
@@ -90,11 +95,11 @@ def _values(site: Site, request: Request, page: list[Found] | None) -> dict[str,
         "workflows": sorted(site.context.catalogue.by_name),
         "older": None if more is None else urlencode({**query, "after": more}, doseq=True),
         "is_first": "after" not in request.query_params,
-        "command": _command(query),
+        "command": f"penstock audit list {words_of(query)}".rstrip(),
     }
 
 
-def _asked(request: Request) -> tuple[Shown | None, str | None]:
+def asked_of(request: Request) -> tuple[Shown | None, str | None]:
     """The search in the address, or what is wrong with it: a form is not a reason for an error page."""
     given: dict[str, Any] = {name: text for name, text in request.query_params.items() if text.strip()}
     given.pop("said", None)
@@ -107,7 +112,7 @@ def _asked(request: Request) -> tuple[Shown | None, str | None]:
         return None, "; ".join(told)
 
 
-def _query(request: Request) -> dict[str, str]:
+def query_of(request: Request) -> dict[str, str]:
     """What is searched for, without the empty fields of the form and the place of the page."""
     wanted = request.query_params.items()
     return {name: text for name, text in wanted if text.strip() and name not in ("after", "said")}
@@ -120,8 +125,6 @@ def _place(text: str) -> Place:
         raise Problem(404, "not_found", "no such place in the list; begin with its first page") from error
 
 
-def _command(query: dict[str, str]) -> str:
-    words = " ".join(
-        f"--{name} '{text}'" if " " in text else f"--{name} {text}" for name, text in query.items()
-    )
-    return f"penstock audit list {words}".rstrip()
+def words_of(query: Mapping[str, str]) -> str:
+    """The filters, as a command line takes them."""
+    return " ".join(f"--{name} {shlex.quote(text)}" for name, text in query.items())

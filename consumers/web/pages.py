@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from consumers.web import audit, failures, live, overview, review, spend, story, workflows
+from consumers.web import audit, bulk, failures, live, overview, review, spend, story, workflows
 from consumers.web.site import Site
 
 
@@ -12,7 +12,7 @@ def router(site: Site) -> APIRouter:
     pictures = overview.Pictures(site)
     overview.add(routes, site, pictures)
     live.add(routes, site, pictures)
-    for page in (review, audit, failures, workflows, spend, story):
+    for page in (bulk, review, audit, failures, workflows, spend, story):
         page.add(routes, site)
     routes.include_router(site.assets.router)
     return routes

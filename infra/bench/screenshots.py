@@ -112,6 +112,7 @@ def _pages(database: Path) -> dict[str, str]:
         "overview": "/",
         "review": "/review",
         "desk": f"/review/{waiting}",
+        "many": "/review/bulk",
         "audit": "/audit",
         "record": f"/audit/{record}",
         "failures": "/failures",

@@ -19,6 +19,7 @@ from infra.store.events import read_events
 from infra.store.reconciliation import newest
 from infra.store.statements import NOW, insert
 from infra.store.words import restored
+from pipeline.trail import IN_BULK
 from schemas.changeset import AuditRecord, Result
 from schemas.decision import Outcome
 from schemas.event import Received
@@ -28,6 +29,11 @@ _BATCH: Final = 500
 _RIGHT: Final = (Outcome.APPROVED.value, Outcome.CORRECTED.value)
 _SAME_RESULT: Final = (t.label.c.event_id == t.result.c.event_id) & (
     t.label.c.revision == t.result.c.revision
+)
+_MADE_IN_BULK: Final = (
+    (t.audit_record.c.event_id == t.result.c.event_id)
+    & (t.audit_record.c.revision == t.result.c.revision)
+    & (t.audit_record.c.code == IN_BULK)
 )
 
 
@@ -57,7 +63,7 @@ async def add(
 ) -> list[Label]:
     """Add what people approved or corrected (since then); what is there stays. Returns the new ones.
 
-    Batch by batch, each with its record.
+    Batch by batch, each with its record. What was approved for many events at once is no label.
     """
     added: list[Label] = []
     while batch := await _add_batch(database, workflow, who=who, record=record, since=since):
@@ -98,7 +104,7 @@ async def _add_batch(
         select(own.event_id, own.revision, own.supersedes)
         .join(t.event, t.event.c.event_id == own.event_id)
         .where(own.workflow == workflow, own.state.in_(_RIGHT), newest(), ~exists().where(_SAME_RESULT))
-        .where(t.event.c.erasure_id.is_(None))
+        .where(t.event.c.erasure_id.is_(None), ~exists().where(_MADE_IN_BULK))
         .order_by(own.event_id)
         .limit(_BATCH)
         # Who erases holds the event, too: what is being erased is waited for, and then left out.

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from infra import tables as t
 from infra.database import Database
+from infra.store.failures import ANY_NUMBER
 from pipeline.errors import NotFound
 from pipeline.lookup import REASON, folded
 
@@ -118,9 +119,16 @@ async def page(
         return await _rows(connection, _matching(search, *behind, order=newest, limit=limit))
 
 
-async def count(database: Database, search: Search) -> Count:
+async def oldest(database: Database, search: Search, *also: ColumnElement[bool], limit: int) -> list[Found]:
+    """The oldest that match, and for which this holds, too."""
+    async with database.read() as connection:
+        order = (record.occurred_at, record.id)
+        return await _rows(connection, _matching(search, *also, order=order, limit=limit))
+
+
+async def count(database: Database, search: Search, *also: ColumnElement[bool]) -> Count:
     """How many match, up to MAX_COUNT."""
-    some = _matching(search, order=(), limit=MAX_COUNT + 1).with_only_columns(record.id).subquery()
+    some = _matching(search, *also, order=(), limit=MAX_COUNT + 1).with_only_columns(record.id).subquery()
     async with database.read() as connection:
         found = int((await connection.execute(select(func.count()).select_from(some))).scalar_one())
     return Count(min(found, MAX_COUNT), is_more=found > MAX_COUNT)
@@ -196,10 +204,14 @@ def _begins(column: Any, beginning: str) -> ColumnElement[bool]:
 
 
 def _reason(reason: str) -> ColumnElement[bool]:
-    """The code, or a part of a reason in words: they are the last lines of `words`."""
+    """The code, or a part of a reason in words: they are the last lines of `words`.
+
+    ANY_NUMBER stands for whatever is there, so that a cause of the failures can be searched for.
+    """
     escaped = folded(reason)
     for sign in "/%_":
         escaped = escaped.replace(sign, f"/{sign}")
+    escaped = escaped.replace(ANY_NUMBER, "%")
     return or_(record.code == reason, record.words.like(f"%\n{REASON}%{escaped}%", escape="/"))
 
 

@@ -20,7 +20,7 @@ from pipeline.trail import PAYLOAD_READ
 from schemas import review
 from schemas.evidence import EvidenceMap, Grounding, Verdict
 from tests.api_world import JSON, Api, database, running
-from tests.browser.test_pages import browsing
+from tests.browser.test_pages import browsing, violations
 from tests.builders import SCRIBE, Facts, answer_of, entry
 from tests.contract.scenes import note
 
@@ -251,3 +251,42 @@ async def test_enter_in_a_field_and_a_key_that_is_held_decide_nothing(api: Api) 
             page.once("dialog", accept)
             await page.goto("/review")
         assert (await asked.value).type == "beforeunload"
+
+
+async def test_many_are_decided_by_keyboard_alone_and_what_changed_meanwhile_is_named(api: Api) -> None:
+    async with browsing(api) as page:
+        await page.goto("/review")
+        await page.get_by_role("link", name="Many at once").press("Enter")
+        await page.keyboard.press("/")
+        await page.keyboard.type("note")
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_role("button", name="Approve")).to_have_text("Approve3")
+        await page.get_by_role("checkbox", name="note-3").press("Space")
+        await expect(page.get_by_role("button", name="Approve")).to_have_text("Approve2")
+        await reviews.claim(api.store.database, note(2).event_id, who="os:bob")
+        await page.get_by_role("checkbox", name="I mean every event").press("Space")
+        await page.get_by_role("button", name="Approve").press("Enter")
+
+        await expect(page.get_by_role("heading", level=1)).to_have_text("1 done, 1 left out")
+        await expect(page.locator("tbody")).to_contain_text("is claimed by bob")
+        assert await violations(page) == []
+        await page.get_by_role("link", name="Their records").click()
+        await expect(page.locator("tbody tr")).to_have_count(1)
+        await page.goto("/review/bulk?text=note")
+        await expect(page.get_by_role("checkbox", name="note-2")).to_be_disabled()
+        await page.keyboard.press("a")
+        await expect(page.get_by_role("button", name="Approve")).to_have_text("Approve0")
+
+
+async def test_nothing_is_decided_on_many_without_being_sure_and_a_why(api: Api) -> None:
+    async with browsing(api, told="422") as page:
+        await page.goto("/review/bulk")
+        await page.get_by_role("button", name="Reject").click()
+        await expect(page.locator("#sure")).to_be_focused()
+        await page.locator("#sure").check()
+        await page.get_by_role("checkbox", name="note-1").uncheck()
+        await page.get_by_role("button", name="Reject").click()
+
+        await expect(page.get_by_role("alert")).to_contain_text("say why")
+        await expect(page.get_by_role("checkbox", name="note-1")).not_to_be_checked()
+        await expect(page.get_by_role("checkbox", name="note-2")).to_be_checked()

@@ -60,8 +60,8 @@ def by_rules(claim: Claimed) -> Changeset:
     return degraded(claim, entry(), FACTS, (), reason="model_timeout", now=NOW, scribe=SCRIBE)
 
 
-def dead_on_arrival(event: Received) -> Changeset:
-    return dead_at_the_door(event, entry(), InvalidEvent("not JSON"), now=NOW, scribe=SCRIBE)
+def dead_on_arrival(event: Received, why: str = "not JSON") -> Changeset:
+    return dead_at_the_door(event, entry(), InvalidEvent(why), now=NOW, scribe=SCRIBE)
 
 
 def oversized(changeset: Changeset) -> Changeset:

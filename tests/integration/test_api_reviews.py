@@ -225,6 +225,7 @@ async def test_the_contract_is_in_the_description(api: Api) -> None:
     assert paths == {
         "reviews",
         "next",
+        "bulk",
         "{event_id}",
         "claim",
         "release",

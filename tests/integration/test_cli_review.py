@@ -209,3 +209,20 @@ def test_a_mistake_is_told_in_words_with_its_exit_code(
     assert told in ended.err + ended.out
     assert "Traceback" not in ended.err
     assert len(review(desk, "list", "--json").json["items"]) == 2
+
+
+def test_many_are_shown_first_then_decided_by_one_command(desk: Shell) -> None:
+    bulk = ("bulk", "reject", "--reason", "the total is missing", "--comment", "a test of the till")
+
+    shown = review(desk, *bulk, "--dry-run", "--json").json
+    unsure = review(desk, *bulk)
+    review(desk, "claim", "till-1", LOGNAME="bob")
+    done = review(desk, *bulk, "--yes", "--json")
+
+    assert ([one["id"] for one in shown["events"]], shown["found"]) == (["till-1", "till-2"], 2)
+    assert (unsure.code, "--yes" in unsure.err) == (2, True)
+    assert (done.code, [one["state"] for one in done.json["done"]]) == (4, ["rejected"])
+    assert "is claimed by bob" in done.json["skipped"][0]["why"]
+    assert review(desk, "bulk", "approve", "--outcome", "dead", "--yes").code == 0
+    assert review(desk, "bulk", "reject").code == 2
+    assert desk.penstock("audit", "verify", "--json").json["ok"] is True

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -55,6 +56,14 @@ async def test_what_stands_is_right_and_what_was_mended_or_rejected_is_wrong() -
     rejection = found(machine, rejected(machine))
     assert rejection
     assert not rejection.right
+
+
+async def test_what_was_decided_on_many_at_once_says_nothing() -> None:
+    machine = await decided(DOUBTED)
+    at_once = replace(VERDICT, in_bulk=True)
+
+    for end in (approve(subject(machine), entry(), at_once), reject(subject(machine), entry(), at_once)):
+        assert found(machine, end) is None
 
 
 async def test_the_last_word_counts_by_what_stands_in_the_end() -> None:
