@@ -2,7 +2,8 @@
 
 In: `--database` (a PostgreSQL server's URL; SQLite in a temporary folder unless given), `--records`. Out:
 seconds to seal them, to verify all, to verify what came after a checkpoint kept `--newer` records before
-the end, and for the proof of one record. The database is made for the run, and removed at its end.
+the end, to prune the older half, and to verify the rest. The database is made for the run, and removed at
+its end.
 """
 
 import argparse
@@ -13,15 +14,15 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID, uuid5
 
 import psycopg
 from psycopg import sql
-from sqlalchemy import make_url, text
+from sqlalchemy import delete, make_url, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from infra import database as databases
@@ -29,21 +30,35 @@ from infra import schema
 from infra import tables as t
 from infra.database import Database
 from infra.signing import check, new_key, read_key
-from infra.store import audit, seals
+from infra.store import SqlStore, audit, seals, trimming
 from infra.store.commit import audit_row
 from infra.store.statements import insert
+from infra.store.trimming import Cut
 from pipeline import checkpoint, note, trail
 from pipeline.audit import leaf
 from pipeline.checkpoint import Checkpoint
 from pipeline.keyring import TrustedKey
+from pipeline.retention import TRIMMED
 from pipeline.verify import Trust
-from schemas.changeset import Actor, Result
+from schemas.changeset import Actor, AuditRecord, Result, Scribe
 from schemas.event import NAMESPACE, Identity, Received
 
 _NOW: Final = datetime(2026, 11, 21, 10, tzinfo=UTC)
 _BATCH: Final = 2_000
 _CHUNK: Final = 10_000
 _MARK: Final = UUID(int=0)
+_SCRIBE: Final = Scribe(Actor("service", "bench"), "bench", 1_000_000)
+
+_EVENT: Final = Received(
+    event_id=_MARK,
+    identity=Identity("receipts.scanned.v1", "till-7", "scan-17"),
+    workflow="receipts",
+    type="scan",
+    key=b"",
+    content=b"",
+    salt=b"",
+    fingerprint=b"",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,16 +90,6 @@ class Rows:
 
 def sample() -> Rows:
     """What one decision writes, about a kilobyte of it."""
-    event = Received(
-        event_id=_MARK,
-        identity=Identity("receipts.scanned.v1", "till-7", "scan-17"),
-        workflow="receipts",
-        type="scan",
-        key=b"",
-        content=b"",
-        salt=b"",
-        fingerprint=b"",
-    )
     result = Result(
         id=_MARK,
         event_id=_MARK,
@@ -100,7 +105,7 @@ def sample() -> Rows:
     hashes = {"input": {"sha256": "0" * 64}, "output": {"sha256": "0" * 64}}
     record = trail.about(
         result,
-        event,
+        _EVENT,
         kind="decision",
         body={**hashes, "attempts": [{**attempt, "latency_ms": 40}], "code": "accepted"},
         actor=Actor("service", "penstock/0.1.0"),
@@ -157,11 +162,38 @@ async def measure(database: Database, records: int, newer: int) -> None:
         continue
     await _gather_statistics(database)
     trust = Trust([TrustedKey(signer.key)], check)
-    for what, since in ((f"{records} verified", None), (f"{newer} verified since a checkpoint", kept)):
-        began = time.monotonic()
-        async with database.read() as connection:
-            report = await audit.verify(connection, trust, since=since, progress=lambda *_: None)
-        _tell(f"{what}: {report.records} records, {report.findings.total} differences", began)
+    await _verify(database, trust, f"{records} verified")
+    await _verify(database, trust, f"{newer} verified since a checkpoint", kept)
+    began = time.monotonic()
+    removed = await _cut_in_half(database, records)
+    _tell(f"the older {removed} records pruned", began)
+    while await seals.seal(database, signer, limit=_BATCH):  # that they were is on record
+        continue
+    await _verify(database, trust, "the rest verified")
+
+
+async def _verify(database: Database, trust: Trust, what: str, since: Checkpoint | None = None) -> None:
+    began = time.monotonic()
+    async with database.read() as connection:
+        report = await audit.verify(connection, trust, since=since, progress=lambda *_: None)
+    _tell(f"{what}: {report.records} records, {report.findings.total} differences", began)
+
+
+async def _cut_in_half(database: Database, records: int) -> int:
+    """Prune the older half, and its results: an event of the middle is still there, and holds the rest."""
+    own = t.audit_leaf.c
+    middle = replace(_EVENT, event_id=uuid5(NAMESPACE, f"event {records // 2}"))
+    await SqlStore(database, _SCRIBE).accept([middle])
+    async with database.write() as connection:
+        due = select(own.record_id).where(own.sequence < records // 2)
+        await connection.execute(delete(t.result).where(t.result.c.id.in_(due)))
+    removed = await trimming.trim(database, timedelta(0), _trimmed)
+    return removed["audit_record"]
+
+
+def _trimmed(cut: Cut) -> AuditRecord:
+    body = {"batch": cut.batch, "size": cut.size, "root": cut.root.hex(), "records": cut.records}
+    return trail.noted(TRIMMED, body, scribe=_SCRIBE, now=datetime.now(UTC))
 
 
 async def _gather_statistics(database: Database) -> None:
