@@ -134,18 +134,19 @@ def run(folder: Path, people: int, erased: int, seed: int) -> bool:
         place.penstock("audit", "verify", "--texts")
         _say("            the audit log verifies, with every text that is left")
     after, wanted = place.markers(), {markers[number] for number in gone}
-    show(before, after, wanted)
+    show(place.folder, before, after, wanted)
     kept = _is_told(place, markers, set(gone), dice)
     others_stay = after["penstock.db"] >= before["penstock.db"] - wanted
     return kept and others_stay and not any(found & wanted for found in after.values())
 
 
-def show(before: dict[str, set[str]], after: dict[str, set[str]], wanted: set[str]) -> None:
+def show(folder: Path, before: dict[str, set[str]], after: dict[str, set[str]], wanted: set[str]) -> None:
     """File by file, how many markers stand there."""
-    _say(f"\n{'file':<28} {'erased, before':>15} {'after':>7} {'others, after':>15}")
-    for name in sorted({*before, *after}):
+    _say(f"\n{'file':<28} {'kB':>8} {'erased, before':>15} {'after':>7} {'others, after':>15}")
+    for name in sorted(after):
         counts = [len(found.get(name, set()) & wanted) for found in (before, after)]
-        _say(f"{name:<28} {counts[0]:>15} {counts[1]:>7} {len(after.get(name, set()) - wanted):>15}")
+        others, size = len(after.get(name, set()) - wanted), (folder / name).stat().st_size // 1_000
+        _say(f"{name:<28} {size:>8} {counts[0]:>15} {counts[1]:>7} {others:>15}")
 
 
 def _is_told(place: Place, markers: Sequence[str], gone: set[int], dice: random.Random) -> bool:
