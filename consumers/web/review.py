@@ -93,6 +93,11 @@ def _add_desk(routes: APIRouter, site: Site) -> None:
         caller = await site.reader(request)
         return await _show(site, request, caller, event_id, workflow)
 
+    @routes.get("/review/{event_id}/decide")
+    async def show_again(event_id: UUID) -> RedirectResponse:
+        """Where a browser stands after what could not be decided; opened anew, it is the desk."""
+        return RedirectResponse(_desk_url(event_id, ""), 303)
+
     @routes.post("/review/{event_id}/decide")
     async def decide(event_id: UUID, request: Request) -> Any:
         """As the form says; then to the next item. What cannot be done comes back with what was typed."""

@@ -251,3 +251,20 @@ async def test_enter_in_a_field_and_a_key_that_is_held_decide_nothing(api: Api) 
             page.once("dialog", accept)
             await page.goto("/review")
         assert (await asked.value).type == "beforeunload"
+
+
+async def test_what_has_the_focus_is_in_sight_and_a_decision_can_be_opened_anew(api: Api) -> None:
+    event_id = note(1).event_id
+    async with browsing(api, told="422", size={"width": 1280, "height": 440}) as page:
+        await page.goto(f"/review/{event_id}")
+        for name in ("city", "amount"):
+            await page.get_by_label(name).focus()
+            shown, covered = await page.evaluate(
+                "[document.activeElement, document.querySelector('.decide')]"
+                ".map(one => one.getBoundingClientRect().toJSON())"
+            )
+            assert shown["bottom"] <= covered["top"]
+        await page.locator("#reject").click()
+        await expect(page.get_by_role("alert")).to_contain_text("say why")
+        await page.goto(page.url)
+        assert page.url.endswith(f"/review/{event_id}")
