@@ -268,3 +268,23 @@ async def test_what_has_the_focus_is_in_sight_and_a_decision_can_be_opened_anew(
         await expect(page.get_by_role("alert")).to_contain_text("say why")
         await page.goto(page.url)
         assert page.url.endswith(f"/review/{event_id}")
+
+
+async def test_a_click_on_save_is_one_wherever_the_focus_was(api: Api) -> None:
+    async with browsing(api) as page:
+        await page.goto(f"/review/{note(1).event_id}")
+        await page.get_by_label("amount").fill("13.00")
+        await page.locator("#save").click()
+
+        await expect(page.get_by_role("status")).to_contain_text("Corrected")
+
+
+async def test_on_a_phone_a_field_stays_in_sight_and_its_place_is_one_press_away(api: Api) -> None:
+    async with browsing(api, size={"width": 390, "height": 700}) as page:
+        await page.goto(f"/review/{note(1).event_id}")
+        await page.get_by_label("city").click()
+        await page.wait_for_timeout(500)
+        await expect(page.get_by_label("city")).to_be_in_viewport()
+
+        await page.locator(".place").first.click()
+        await expect(page.locator("mark.here")).to_be_in_viewport()
