@@ -21,7 +21,6 @@ from infra.store import history, reviews
 from infra.store.reviews import Item
 from pipeline.catalogue import Entry
 from pipeline.errors import Conflict, InvalidCorrection, NotFound
-from pipeline.resolve import Subject
 from schemas.changeset import Result
 from schemas.decision import MAX_REASON_LENGTH
 
@@ -173,7 +172,7 @@ async def _show(
         workflow=workflow,
         before=before and _desk_url(before, workflow),
         after=after and _desk_url(after, workflow),
-        is_decided=_is_decided(subject, item),
+        is_running=item is None and newest.outcome is None,
         of=request.query_params.get("of", ""),
         sure=SURE,
     )
@@ -215,10 +214,6 @@ async def _beside(site: Site, item: Item | None, workflow: str) -> tuple[UUID | 
 def _taken(item: Item | None, caller: Caller) -> Item | None:
     """The item where somebody else looks at it."""
     return item if item and item.claimed_by not in (None, caller.actor.name) else None
-
-
-def _is_decided(subject: Subject, item: Item | None) -> bool:
-    return item is None and subject.newest.outcome is not None
 
 
 async def _go_on(desk: Desk, workflow: str, after: UUID | None, said: Mapping[str, str]) -> RedirectResponse:

@@ -288,3 +288,14 @@ async def test_on_a_phone_a_field_stays_in_sight_and_its_place_is_one_press_away
 
         await page.locator(".place").first.click()
         await expect(page.locator("mark.here")).to_be_in_viewport()
+
+
+async def test_what_was_sent_back_is_not_decided_on_until_the_machine_has(api: Api) -> None:
+    event_id = note(1).event_id
+    async with browsing(api) as page:
+        await page.goto(f"/review/{event_id}")
+        await page.locator("#back").click()
+        await page.get_by_role("link", name="Look at the last one again").click()
+
+        await expect(page.locator(".notice")).to_contain_text("The machine works on it again")
+        assert await page.locator("#save, #reject, #back").count() == 0
