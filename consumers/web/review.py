@@ -55,6 +55,7 @@ def _add_queue(routes: APIRouter, site: Site) -> None:
             caller,
             rows=page[:_PAGE],
             workflow=workflow,
+            of=request.query_params.get("of", ""),
             workflows=sorted(context.catalogue.by_name),
             more=urlencode({"workflow": workflow, "after": page[_PAGE - 1].place})
             if len(page) > _PAGE

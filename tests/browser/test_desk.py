@@ -290,6 +290,19 @@ async def test_on_a_phone_a_field_stays_in_sight_and_its_place_is_one_press_away
         await expect(page.locator("mark.here")).to_be_in_viewport()
 
 
+async def test_the_last_one_of_the_queue_can_be_looked_at_again(api: Api) -> None:
+    async with browsing(api) as page:
+        await page.goto("/review")
+        await page.keyboard.press("n")
+        for number in (1, 2, 3):
+            await expect(page.get_by_role("heading", level=1)).to_have_text(f"note-{number}")
+            await page.keyboard.press("Control+Enter")
+        await expect(page.get_by_role("heading", name="Nothing waits")).to_be_visible()
+
+        await page.get_by_role("link", name="Look at the last one again").click()
+        await expect(page.get_by_role("heading", level=1)).to_have_text("note-3")
+
+
 async def test_what_was_sent_back_is_not_decided_on_until_the_machine_has(api: Api) -> None:
     event_id = note(1).event_id
     async with browsing(api) as page:
