@@ -60,6 +60,7 @@ PAGES: Final[Mapping[str, Needs]] = {
     "POST /review/next": ("review",),
     "GET /review/{event_id}": ("review",),  # shows the event's text
     "POST /review/{event_id}/claim": ("review",),
+    "GET /review/{event_id}/decide": ("review",),
     "POST /review/{event_id}/decide": ("review",),
     "GET /audit": ("read",),
     "GET /audit/count": ("read",),

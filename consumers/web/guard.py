@@ -9,6 +9,7 @@ from consumers.api.callers import Caller, Callers
 from consumers.api.origin import SAFE_METHODS
 
 HOME: Final = "/"
+_AT_THE_DESK: Final = ("decide", "claim")
 
 
 class LoginNeeded(Exception):
@@ -46,9 +47,10 @@ def _login(path: str) -> str:
 
 
 def _asked(request: Request) -> str:
-    """What was asked for; a form that was posted cannot be asked for again."""
+    """What was asked for; a form that was posted cannot be asked for again, the desk it came from can."""
     if request.method not in SAFE_METHODS:
-        return HOME
+        desk, _, what = request.url.path.rpartition("/")
+        return local_path(desk) if what in _AT_THE_DESK else HOME
     query = request.url.query
     return local_path(request.url.path + (f"?{query}" if query else ""))
 

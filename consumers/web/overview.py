@@ -77,7 +77,9 @@ def add(routes: APIRouter, site: Site, pictures: Pictures) -> None:
     async def show_overview(request: Request, span: Span = "day") -> HTMLResponse:
         caller = await site.reader(request)
         picture = await pictures.newest(span)
-        return site.page("overview.html", request, caller, picture=picture, span=span)
+        # The stream is a page's: without tokens, nothing but a browser that is logged in can follow it.
+        embedded = site.context.embedded
+        return site.page("overview.html", request, caller, picture=picture, span=span, embedded=embedded)
 
 
 async def _draw(site: Site, span: Span) -> Picture:

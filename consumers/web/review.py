@@ -21,7 +21,6 @@ from infra.store import history, reviews
 from infra.store.reviews import Item
 from pipeline.catalogue import Entry
 from pipeline.errors import Conflict, InvalidCorrection, NotFound
-from pipeline.resolve import Subject
 from schemas.changeset import Result
 from schemas.decision import MAX_REASON_LENGTH
 
@@ -56,6 +55,7 @@ def _add_queue(routes: APIRouter, site: Site) -> None:
             caller,
             rows=page[:_PAGE],
             workflow=workflow,
+            of=request.query_params.get("of", ""),
             workflows=sorted(context.catalogue.by_name),
             more=urlencode({"workflow": workflow, "after": page[_PAGE - 1].place})
             if len(page) > _PAGE
@@ -92,6 +92,11 @@ def _add_desk(routes: APIRouter, site: Site) -> None:
         """The text is read, and that is on record."""
         caller = await site.reader(request)
         return await _show(site, request, caller, event_id, workflow)
+
+    @routes.get("/review/{event_id}/decide")
+    async def show_again(event_id: UUID) -> RedirectResponse:
+        """Where a browser stands after what could not be decided; opened anew, it is the desk."""
+        return RedirectResponse(_desk_url(event_id, ""), 303)
 
     @routes.post("/review/{event_id}/decide")
     async def decide(event_id: UUID, request: Request) -> Any:
@@ -168,7 +173,7 @@ async def _show(
         workflow=workflow,
         before=before and _desk_url(before, workflow),
         after=after and _desk_url(after, workflow),
-        is_decided=_is_decided(subject, item),
+        is_running=item is None and newest.outcome is None,
         of=request.query_params.get("of", ""),
         sure=SURE,
     )
@@ -210,10 +215,6 @@ async def _beside(site: Site, item: Item | None, workflow: str) -> tuple[UUID | 
 def _taken(item: Item | None, caller: Caller) -> Item | None:
     """The item where somebody else looks at it."""
     return item if item and item.claimed_by not in (None, caller.actor.name) else None
-
-
-def _is_decided(subject: Subject, item: Item | None) -> bool:
-    return item is None and subject.newest.outcome is not None
 
 
 async def _go_on(desk: Desk, workflow: str, after: UUID | None, said: Mapping[str, str]) -> RedirectResponse:

@@ -30,7 +30,7 @@ PAGES: Final = (
 SAID: Final = {
     "paused": "Paused. New events are accepted and wait; nothing of this workflow is worked on.",
     "resumed": "Running again.",
-    "approved": "Approved, and on its way to receivers.",
+    "approved": "Approved. Receivers have the result, or are about to.",
     "corrected": "Corrected, and on its way to receivers.",
     "rejected": "Rejected; receivers of the dead topic are told why.",
     "reopened": "Sent back to the machine, under today's version.",

@@ -6,7 +6,7 @@ call that a crash may have cut off counts as lost, at its worst case.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time
 from typing import Any, Final, Literal
 
 from sqlalchemy import ColumnElement, Select, Subquery, and_, case, func, select
@@ -79,9 +79,8 @@ class Spent:
 
 async def spent(database: Database, by: By, *, since: date, until: date) -> Spent:
     """What calls that began on the UTC days from `since` to `until`, both included, have cost."""
-    begin = datetime.combine(since, time(), UTC)
-    end = datetime.combine(until, time(), UTC) + timedelta(days=1)
-    within = and_(t.attempt.c.started_at >= begin, t.attempt.c.started_at < end)
+    begin, end = datetime.combine(since, time(), UTC), datetime.combine(until, time.max, UTC)
+    within = t.attempt.c.started_at.between(begin, end)
     async with database.read() as connection:
         lines = await _read(connection, _sums(within, _KEYS[by]))
         (total,) = await _read(connection, _sums(within, None))

@@ -290,3 +290,64 @@ async def test_nothing_is_decided_on_many_without_being_sure_and_a_why(api: Api)
         await expect(page.get_by_role("alert")).to_contain_text("say why")
         await expect(page.get_by_role("checkbox", name="note-1")).not_to_be_checked()
         await expect(page.get_by_role("checkbox", name="note-2")).to_be_checked()
+
+
+async def test_what_has_the_focus_is_in_sight_and_a_decision_can_be_opened_anew(api: Api) -> None:
+    event_id = note(1).event_id
+    async with browsing(api, told="422", size={"width": 1280, "height": 440}) as page:
+        await page.goto(f"/review/{event_id}")
+        for name in ("city", "amount"):
+            await page.get_by_label(name).focus()
+            shown, covered = await page.evaluate(
+                "[document.activeElement, document.querySelector('.decide')]"
+                ".map(one => one.getBoundingClientRect().toJSON())"
+            )
+            assert shown["bottom"] <= covered["top"]
+        await page.locator("#reject").click()
+        await expect(page.get_by_role("alert")).to_contain_text("say why")
+        await page.goto(page.url)
+        assert page.url.endswith(f"/review/{event_id}")
+
+
+async def test_a_click_on_save_is_one_wherever_the_focus_was(api: Api) -> None:
+    async with browsing(api) as page:
+        await page.goto(f"/review/{note(1).event_id}")
+        await page.get_by_label("amount").fill("13.00")
+        await page.locator("#save").click()
+
+        await expect(page.get_by_role("status")).to_contain_text("Corrected")
+
+
+async def test_on_a_phone_a_field_stays_in_sight_and_its_place_is_one_press_away(api: Api) -> None:
+    async with browsing(api, size={"width": 390, "height": 700}) as page:
+        await page.goto(f"/review/{note(1).event_id}")
+        await page.get_by_label("city").click()
+        await page.wait_for_timeout(500)
+        await expect(page.get_by_label("city")).to_be_in_viewport()
+
+        await page.locator(".place").first.click()
+        await expect(page.locator("mark.here")).to_be_in_viewport()
+
+
+async def test_the_last_one_of_the_queue_can_be_looked_at_again(api: Api) -> None:
+    async with browsing(api) as page:
+        await page.goto("/review")
+        await page.keyboard.press("n")
+        for number in (1, 2, 3):
+            await expect(page.get_by_role("heading", level=1)).to_have_text(f"note-{number}")
+            await page.keyboard.press("Control+Enter")
+        await expect(page.get_by_role("heading", name="Nothing waits")).to_be_visible()
+
+        await page.get_by_role("link", name="Look at the last one again").click()
+        await expect(page.get_by_role("heading", level=1)).to_have_text("note-3")
+
+
+async def test_what_was_sent_back_is_not_decided_on_until_the_machine_has(api: Api) -> None:
+    event_id = note(1).event_id
+    async with browsing(api) as page:
+        await page.goto(f"/review/{event_id}")
+        await page.locator("#back").click()
+        await page.get_by_role("link", name="Look at the last one again").click()
+
+        await expect(page.locator(".notice")).to_contain_text("The machine works on it again")
+        assert await page.locator("#save, #reject, #back").count() == 0

@@ -119,6 +119,8 @@ async def test_only_the_days_asked_for_count_in_utc(store: SqlStore) -> None:
         await called(store, claim, step, started_at=moment)
 
     assert (await total(store.database)).calls == 2
+    ever = await spent(store.database, "day", since=date.min, until=date.max)
+    assert ever.total.calls == 4
 
 
 async def test_a_lost_call_is_none_but_costs_its_worst_case(store: SqlStore) -> None:

@@ -289,3 +289,13 @@ async def test_a_user_of_a_proxy_needs_the_csrf_token_too(rows: Database) -> Non
         status, problem = await api.post(headers={**OURS, "X-Forwarded-User": "anna"})
 
     assert (status, problem["reason"]) == (403, "csrf")
+
+
+async def test_who_decides_after_the_session_has_ended_comes_back_to_the_desk(api: Api) -> None:
+    desk = "/review/00000000-0000-0000-0000-000000000001"
+    async with browser(api) as nobody:
+        decided = await nobody.post(f"{desk}/decide", {"action": "save"})
+        replayed = await nobody.post("/events/00000000-0000-0000-0000-000000000001/replay", {})
+
+    assert decided.headers["Location"] == f"/login?next={desk}"
+    assert replayed.headers["Location"] == "/login"

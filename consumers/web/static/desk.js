@@ -24,25 +24,30 @@
     if (save) save.textContent = changed ? save.dataset.other : save.dataset.same;
   }
 
-  function show(path, within = false) {
+  function show(path, { within = false, asked = false } = {}) {
     let first;
     for (const mark of all("mark")) {
       const here = mark.dataset.fields.split(" ").some((one) => one === path || (within && (one.startsWith(`${path}.`) || one.startsWith(`${path}[`))));
       mark.classList.toggle("here", here);
       if (here) first ??= mark;
     }
-    first?.scrollIntoView({ block: "center", behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
+    if (!first) return;
+    // Within the text alone: on a phone the page would leave the field for it.
+    const source = first.closest(".source");
+    const down = first.getBoundingClientRect().top - source.getBoundingClientRect().top - source.clientHeight / 2;
+    source.scrollBy({ top: down, behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
+    if (asked) source.scrollIntoView({ block: "nearest" });
   }
 
   desk.addEventListener("input", compare);
   for (const field of fields) {
-    field.addEventListener("focusin", () => show(field.dataset.field, true));
+    field.addEventListener("focusin", () => show(field.dataset.field, { within: true }));
     field.querySelector(".restore").addEventListener("click", () => {
       control(field).value = field.dataset.was;
       compare();
       control(field).focus();
     });
-    for (const button of all(".place", field)) button.addEventListener("click", () => show(button.dataset.path));
+    for (const button of all(".place", field)) button.addEventListener("click", () => show(button.dataset.path, { asked: true }));
   }
   for (const mark of all("mark")) mark.addEventListener("click", () => {
     const name = mark.dataset.fields.split(" ")[0].split(/[.[]/)[0];
