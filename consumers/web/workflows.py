@@ -15,7 +15,8 @@ from consumers.api.problems import Problem, problem_of
 from consumers.lanes import set_paused
 from consumers.web import fields
 from consumers.web.site import Site
-from infra.store import administration, overview, versions
+from infra.store import administration, evaluations, overview, versions
+from infra.store.evaluations import Kept
 from infra.store.versions import Registered
 from pipeline.catalogue import Entry
 from pipeline.errors import InvalidEvent, NotFound
@@ -86,6 +87,7 @@ async def _page(
 ) -> HTMLResponse:
     database, workflow = site.context.store.database, entry.workflow
     known = await versions.of_workflow(database, workflow.name)
+    evaluated = await evaluations.of_workflow(database, workflow.name)
     event, extraction = workflow.event.model_json_schema(), workflow.extraction.model_json_schema()
     return site.page(
         "workflow.html",
@@ -97,6 +99,8 @@ async def _page(
         known=known,
         sides=sides,
         changed=_difference(known, sides) if sides else None,
+        scored=_of_today(evaluated, entry.version),
+        exact={one.version: one.summary.overall for one in evaluated},
         paused_by=(await administration.paused_lanes(database)).get(workflow.name),
         schemas=[
             (title, fields.rows(schema), json.dumps(schema, indent=2, ensure_ascii=False))
@@ -106,6 +110,12 @@ async def _page(
         refused=refused,
         may_send=caller.may("send"),
     )
+
+
+def _of_today(evaluated: Sequence[Kept], version: str) -> Kept | None:
+    """The evaluation of today's version, else the newest."""
+    newest = next(iter(evaluated), None)
+    return next((one for one in evaluated if one.version == version), newest)
 
 
 def _difference(known: Sequence[Registered], sides: tuple[str, str]) -> Difference:

@@ -15,7 +15,7 @@ from consumers.api.headers import CONTENT_SECURITY_POLICY
 from consumers.web.site import PAGES
 from infra import tables as t
 from infra.database import Database
-from infra.store import SqlStore, administration
+from infra.store import SqlStore, administration, evaluations
 from pipeline.catalogue import Entry
 from pipeline.claim import Claimed
 from pipeline.errors import InvalidEvent
@@ -25,6 +25,7 @@ from schemas import accept
 from tests.api_world import DIALECTS, Api, add_token, database, running
 from tests.builders import SCRIBE, Facts, answer_of, entry
 from tests.contract.scenes import note, tried
+from tests.contract.test_store_evaluations import evaluated
 
 BROWSER: Final = {"Accept": "text/html,application/xhtml+xml"}
 ATTACK: Final = "<script>alert(document)</script> ![x](http://evil.example/x) \u202eright to left"
@@ -275,3 +276,19 @@ async def test_who_may_not_is_told_and_nothing_happens(rows: Database) -> None:
     assert [found["sender", what] for what in ("", "pause", "test", "replay")] == [403] * 4
     assert [found["viewer", what] for what in ("", "pause", "test", "replay")] == [200, 403, 403, 403]
     assert [found["operator", what] for what in ("", "pause", "test", "replay")] == [200, 303, 400, 303]
+
+
+async def test_a_workflow_shows_the_scores_of_its_last_evaluation_and_of_which_version(api: Api) -> None:
+    database, today = api.store.database, entry().version
+    assert "penstock eval notes" in await see(api, "/workflows/notes")
+
+    await evaluations.keep(database, evaluated("2" * 64))
+    older = await see(api, "/workflows/notes")
+    await evaluations.keep(database, evaluated(today))
+    await evaluations.keep(database, evaluated("2" * 64))
+    newest = await see(api, "/workflows/notes")
+
+    assert "Today's was not evaluated yet" in older
+    assert "Today's was not evaluated yet" not in newest
+    assert "2 from cases.jsonl; 1 left out" in newest
+    assert newest.index("total</th>") < newest.index("city</th>")
