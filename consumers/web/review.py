@@ -15,8 +15,9 @@ from consumers.api.reviews import desk_of
 from consumers.desk import Desk, Said
 from consumers.web.blank import blanks, changed, typed
 from consumers.web.marked import pieces, spans
+from consumers.web.signals import known
 from consumers.web.site import Site
-from infra.store import reviews
+from infra.store import judgements, reviews
 from infra.store.reviews import Item
 from pipeline.errors import Conflict, InvalidCorrection, NotFound
 from pipeline.resolve import Subject
@@ -167,6 +168,10 @@ async def _show(
         is_decided=_is_decided(subject, item),
         of=request.query_params.get("of", ""),
         sure=SURE,
+        known=known(
+            await judgements.of_event(site.context.store.database, event_id),
+            await site.measures.of(entry.workflow.name),
+        ),
     )
 
 

@@ -26,6 +26,7 @@ from tests.api_world import DIALECTS, Api, add_token, database, running
 from tests.builders import SCRIBE, Facts, answer_of, entry
 from tests.contract.scenes import note, tried
 from tests.contract.test_store_evaluations import evaluated
+from tests.integration.judging import doubted, judged
 
 BROWSER: Final = {"Accept": "text/html,application/xhtml+xml"}
 ATTACK: Final = "<script>alert(document)</script> ![x](http://evil.example/x) \u202eright to left"
@@ -292,3 +293,31 @@ async def test_a_workflow_shows_the_scores_of_its_last_evaluation_and_of_which_v
     assert "Today's was not evaluated yet" not in newest
     assert "2 from cases.jsonl; 1 left out" in newest
     assert newest.index("total</th>") < newest.index("city</th>")
+
+
+async def test_the_workflow_and_the_desk_tell_what_people_proved_of_the_signals(api: Api) -> None:
+    for sampled, first in ((False, 100), (True, 200)):
+        await judged(api.store, range(first, first + 31), 100, right=True, sampled=sampled)
+        await judged(api.store, range(first + 40, first + 71), 91, right=False, sampled=sampled)
+    event = await doubted(api.store, 300, 95)
+
+    page = await see(api, "/workflows/notes?error=0.1")
+    desk = await see(api, f"/review/{event.event_id}")
+
+    assert "<b>62</b> judged, <b>31</b> wrong: 50.0%" in page
+    assert "1.00 <small>(" in page
+    assert "not shown: no better than chance" in page
+    assert "· every value that needs it is in the text ·" in desk
+    assert "tells right from wrong here: AUROC 1.00" in desk
+    assert "judged here with a score of 91.00 or more, 31 were wrong" in desk
+
+
+async def test_signals_of_few_events_mean_nothing_yet(api: Api) -> None:
+    await judged(api.store, range(100, 103), 91, right=False)
+    event = await doubted(api.store, 300, 95)
+
+    page, desk = await see(api, "/workflows/notes"), await see(api, f"/review/{event.event_id}")
+
+    assert "0 right and 3 wrong; from 30 of each on there are numbers" in page
+    assert "What they mean here is not known yet: 0 right and 3 wrong" in desk
+    assert "AUROC" not in desk
