@@ -1,12 +1,20 @@
-"""A workflow in, how good its answers are as people found them out: for the command line and pages."""
+"""A workflow in, how good its answers are as people found them out: for command line, API and pages."""
 
-from dataclasses import dataclass
+import asyncio
+import time
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
 
 from infra.database import Database
 from infra.store import judgements
-from pipeline.confidence import Quality, quality
+from pipeline.confidence import CHANCE, Estimate, Quality, quality
 from pipeline.judged import judged
+
+#: So old may a measure be that pages show: it is of the newest 10,000 events, which takes a second to read.
+_FRESH_SECONDS: Final = 300.0
+#: What a queue can be ordered by: the answer's `score`.
+_RANKS: Final = "score"
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +25,29 @@ class Measured:
     sampled: Quality
     doubted: Quality
     waiting: int
+
+    @property
+    def ranking(self) -> Estimate | None:
+        """How well the score tells right from wrong among the doubted; None where it is not shown to."""
+        found = self.doubted.separation.get(_RANKS)
+        return found if found and found.low > CHANCE else None
+
+
+@dataclass
+class Measures:
+    """Measures of one process, each kept for a while; the same question at the same time is asked once."""
+
+    database: Database
+    _kept: dict[str, tuple[float, Measured]] = field(default_factory=dict)
+    _measuring: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def of(self, workflow: str) -> Measured:
+        async with self._measuring:
+            good_until, found = self._kept.get(workflow, (0.0, None))
+            if found is None or time.monotonic() > good_until:
+                found = await measure(self.database, workflow)
+                self._kept[workflow] = time.monotonic() + _FRESH_SECONDS, found
+            return found
 
 
 async def measure(database: Database, workflow: str, *, since: datetime | None = None) -> Measured:

@@ -15,6 +15,8 @@ from pipeline.judged import Judged, Signals
 
 #: Of the right and of the wrong each: below, the interval of an AUROC spans a quarter of the scale or more.
 MIN_OF_EACH: Final = 30
+#: The AUROC of a signal that says nothing.
+CHANCE: Final = 0.5
 _LEVEL: Final = 0.95
 _STEPS: Final = 10
 _BISECTIONS: Final = 60

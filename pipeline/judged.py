@@ -67,6 +67,13 @@ def judged(records: Sequence[Record]) -> Judged | None:
     return Judged(right, sampled, signals(answer))
 
 
+def last_answer(records: Sequence[Record]) -> Record | None:
+    """Of an event's records the last decision of the machine, where it had an answer."""
+    made = [one for one in records if one["kind"] == "decision" and one.get("revision")]
+    newest = max(made, key=lambda one: int(one["revision"]), default=None)
+    return newest if newest and newest["output"] else None
+
+
 def signals(answer: Record) -> Signals:
     """What the record of a decision says of its answer."""
     found = list(_groundings(answer["evidence"]))

@@ -74,20 +74,24 @@ def evaluate(
     out: Annotated[Path | None, Parameter(help="Write the report there, as JSON.")] = None,
     concurrency: Annotated[int, Parameter(help="Cases at once.", validator=Number(gte=1))] = 8,
     margin: Annotated[float, Parameter(help="A loss up to this share is none.", validator=_SHARE)] = MARGIN,
+    keep: Annotated[
+        bool, Parameter(negative="--no-keep", help="Keep the scores, for the workflow's page.")
+    ] = True,
     as_json: Json = False,
 ) -> None:
-    """Run labelled cases through the workflow NAME and score each field; nothing is kept in a database.
+    """Run labelled cases through the workflow NAME and score each field; no event is made of them.
 
     Without --cases the examples (receipts, contracts, support) have cases of their own; beside them stand
     those that `penstock eval add-from-reviews` added, and reading them is on record. Compared with a report
     of --against, by pairs of the same case, a field regresses when it got worse and may, by the 95 % interval
     of the difference, have lost more than the margin. Without PENSTOCK_MODELS__* the simulated model answers,
-    which says nothing about a real one.
+    which says nothing about a real one. Where there is a database it keeps the figures of each version's last
+    evaluation, which the workflow's page shows; none is needed.
 
     Exit code 1 on a regression, 2 when cases or reports cannot be used, 6 when the model could not be asked
     for all cases; those are left out.
     """
-    from consumers.commands import scoreboard
+    from consumers.commands import keeping, scoreboard
     from consumers.commands.labelled import labelled
     from consumers.commands.running import run
 
@@ -98,10 +102,9 @@ def evaluate(
     if baseline is not None and done.report.cases:
         done = _compared(done, baseline, margin)
     _write(done, out)
-    if as_json:
-        output.emit_json(scoreboard.told(done))
-    else:
-        scoreboard.show(done, margin=margin, against=str(against), out=out)
+    if keep:
+        run(keeping.keep(settings, done))
+    scoreboard.show(done, margin=margin, against=str(against), out=out, as_json=as_json)
     _end(done)
 
 

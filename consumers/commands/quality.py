@@ -9,7 +9,7 @@ from cyclopts.validators import Number
 
 from consumers.commands import output
 from consumers.commands.output import Json
-from pipeline.confidence import Coverage, Estimate, Quality, threshold_for
+from pipeline.confidence import CHANCE, Coverage, Estimate, Quality, threshold_for
 
 if TYPE_CHECKING:
     from consumers.quality import Measured
@@ -102,7 +102,7 @@ def _show_group(group: Quality) -> None:
 
 def _show_separation(separation: Mapping[str, Estimate]) -> None:
     for name, found in separation.items():
-        sense = "" if found.low > 0.5 else "  no better than chance, as far as this tells"
+        sense = "" if found.low > CHANCE else "  no better than chance, as far as this tells"
         label = name.replace("_", " ")
         output.say(f"    {label:<16} AUROC {found.value:.2f} ({found.low:.2f} to {found.high:.2f}){sense}")
 

@@ -16,7 +16,7 @@ _BANNER: Final = "SIMULATED: these figures tell how good the simulator's rules a
 _NAME_WIDTH: Final = 24
 
 
-def told(done: "Evaluated") -> dict[str, Any]:
+def _told(done: "Evaluated") -> dict[str, Any]:
     """All of it for a program; the report is the one that `--out` writes."""
     import json
 
@@ -32,8 +32,15 @@ def told(done: "Evaluated") -> dict[str, Any]:
     }
 
 
-def show(done: "Evaluated", *, margin: float, against: str, out: Path | None) -> None:
-    """Print it for a person."""
+def show(done: "Evaluated", *, margin: float, against: str, out: Path | None, as_json: bool) -> None:
+    """Print it."""
+    if as_json:
+        output.emit_json(_told(done))
+    else:
+        _show(done, margin=margin, against=against, out=out)
+
+
+def _show(done: "Evaluated", *, margin: float, against: str, out: Path | None) -> None:
     report = done.report
     if done.simulated:
         output.say(f"{_BANNER}\n")

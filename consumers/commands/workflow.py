@@ -16,6 +16,7 @@ from consumers.commands.trying import try_workflow
 
 if TYPE_CHECKING:
     from infra.settings import Settings
+    from infra.store.evaluations import Kept
     from pipeline.catalogue import Catalogue, Entry
 
 _NEXT = """Edit them; then, if `penstock dev` runs, start it again, and try:
@@ -67,7 +68,7 @@ def show(name: str, /, *, as_json: Json = False) -> None:
     """One workflow: its topics, models, prompt and schemas, and whether it is paused."""
     _, catalogue = _catalogue()
     entry = catalogue.named(name)
-    paused_by = _paused_by(name)
+    paused_by, scored = _known(entry)
     workflow = entry.workflow
     event, extraction = workflow.event.model_json_schema(), workflow.extraction.model_json_schema()
     if as_json:
@@ -75,6 +76,7 @@ def show(name: str, /, *, as_json: Json = False) -> None:
         told["cache_seconds"] = workflow.cache.total_seconds() if workflow.cache else None
         told["audit_share"] = workflow.audit_share
         schemas = {"event": event, "extraction": extraction}
+        told["evaluation"] = scored
         output.emit_json({**told, "paused_by": paused_by, "prompt": entry.instructions, **schemas})
         return
     facts = {
@@ -88,6 +90,7 @@ def show(name: str, /, *, as_json: Json = False) -> None:
         "cache": str(workflow.cache).removesuffix(", 0:00:00") if workflow.cache else "off",
         "sample": f"{workflow.audit_share:.1%} of what succeeds" if workflow.audit_share else "none",
         "paused": f"by {paused_by}; penstock workflow resume {name}" if paused_by else "no",
+        "scores": _scores(scored) if scored else f"none yet; penstock eval {name}",
     }
     output.say(f"Workflow {name}")
     for fact, value in facts.items():
@@ -97,21 +100,32 @@ def show(name: str, /, *, as_json: Json = False) -> None:
         output.say(f"\n{title}\n{json.dumps(schema, indent=2, ensure_ascii=False)}")
 
 
-def _paused_by(name: str) -> str | None:
-    """Who paused it; None when nobody did, or when there is no database to ask."""
+def _known(entry: "Entry") -> "tuple[str | None, Kept | None]":
+    """Who paused it, and the last evaluation of this version; None where there is no database to ask."""
     from consumers.commands.running import deployed, run
-    from infra.store import administration
+    from infra.store import administration, evaluations
     from pipeline.errors import InvalidSettingsError, NotFound, StoreUnavailable
 
-    async def work() -> str | None:
+    name = entry.workflow.name
+
+    async def work() -> "tuple[str | None, Kept | None]":
         async with deployed() as deployment:
-            return (await administration.paused_lanes(deployment.database)).get(name)
+            paused = await administration.paused_lanes(deployment.database)
+            kept = await evaluations.of_workflow(deployment.database, name)
+            return paused.get(name), next((one for one in kept if one.version == entry.version), None)
 
     try:
         return run(work())
     except (InvalidSettingsError, NotFound, StoreUnavailable) as error:
-        output.note(f"Whether it is paused is not known: {error}")
-        return None
+        output.note(f"Whether it is paused, and how it scored, is not known: {error}")
+        return None, None
+
+
+def _scores(found: "Kept") -> str:
+    overall = found.summary.overall
+    told = "simulated, " if found.simulated else ""
+    exact = overall.exact / overall.cases if overall.cases else 0.0
+    return f"{told}{exact:.1%} of fields exact in {found.summary.cases} cases, {found.evaluated_at:%Y-%m-%d}"
 
 
 @app.command

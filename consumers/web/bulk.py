@@ -139,4 +139,5 @@ def _values(data: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
     """The first few values of a result, short enough for a line; the desk shows all."""
     for name, value in list((data or {}).items())[:_MAX_VALUES]:
         text = visible(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+        text = "\N{EN DASH}" if value is None else text
         yield name, text if len(text) <= _MAX_VALUE else f"{text[: _MAX_VALUE - 1]}…"

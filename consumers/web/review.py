@@ -16,8 +16,9 @@ from consumers.api.reviews import desk_of
 from consumers.desk import Desk, Said
 from consumers.web.blank import blanks, changed, typed
 from consumers.web.marked import pieces, spans
+from consumers.web.signals import known
 from consumers.web.site import Site
-from infra.store import history, reviews
+from infra.store import history, judgements, reviews
 from infra.store.reviews import Item
 from pipeline.catalogue import Entry
 from pipeline.errors import Conflict, InvalidCorrection, NotFound
@@ -176,7 +177,13 @@ async def _show(
         is_running=item is None and newest.outcome is None,
         of=request.query_params.get("of", ""),
         sure=SURE,
+        known=await _known(site, event_id, entry),
     )
+
+
+async def _known(site: Site, event_id: UUID, entry: Entry) -> Any:
+    judged = await judgements.of_event(site.context.store.database, event_id)
+    return known(judged, await site.measures.of(entry.workflow.name))
 
 
 async def _held(site: Site, request: Request, caller: Caller, event_id: UUID) -> HTMLResponse:

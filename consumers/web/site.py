@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any, Final
 
 from fastapi import Request
@@ -13,6 +14,7 @@ from consumers.api.context import ApiContext
 from consumers.api.door import Door
 from consumers.api.problems import Problem
 from consumers.commands.output import money
+from consumers.quality import Measures
 from consumers.web.assets import Assets, load
 from infra.store.overview import CAPPED
 from pipeline.errors import StoreUnavailable
@@ -61,6 +63,11 @@ class Site:
             lstrip_blocks=True,
         )
     )
+
+    @cached_property
+    def measures(self) -> Measures:
+        """What people found of each workflow's answers."""
+        return Measures(self.context.store.database)
 
     def __post_init__(self) -> None:
         self.templates.globals.update(asset=self.assets.url, pages=PAGES, CAPPED=CAPPED)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 from uuid import uuid4
 
 from fastapi import APIRouter, Request, Response
@@ -13,14 +13,19 @@ from consumers.api.door import Arrival, Receipt
 from consumers.api.origin import form as read_form
 from consumers.api.problems import Problem, problem_of
 from consumers.lanes import set_paused
-from consumers.web import fields
+from consumers.web import fields, signals
 from consumers.web.site import Site
-from infra.store import administration, overview, versions
+from infra.store import administration, evaluations, overview, versions
+from infra.store.evaluations import Kept
 from infra.store.versions import Registered
 from pipeline.catalogue import Entry
+from pipeline.confidence import threshold_for
 from pipeline.errors import InvalidEvent, NotFound
 from pipeline.receive import parse, plain
 from pipeline.versions import Difference, difference
+
+#: The share of wrong results that a threshold is suggested for, unless somebody asks for another.
+_ERROR: Final = 0.01
 
 
 def add(routes: APIRouter, site: Site) -> None:
@@ -86,6 +91,7 @@ async def _page(
 ) -> HTMLResponse:
     database, workflow = site.context.store.database, entry.workflow
     known = await versions.of_workflow(database, workflow.name)
+    evaluated = await evaluations.of_workflow(database, workflow.name)
     event, extraction = workflow.event.model_json_schema(), workflow.extraction.model_json_schema()
     return site.page(
         "workflow.html",
@@ -97,6 +103,9 @@ async def _page(
         known=known,
         sides=sides,
         changed=_difference(known, sides) if sides else None,
+        scored=_of_today(evaluated, entry.version),
+        exact={one.version: one.summary.overall for one in evaluated},
+        **await _quality(site, request, workflow.name),
         paused_by=(await administration.paused_lanes(database)).get(workflow.name),
         schemas=[
             (title, fields.rows(schema), json.dumps(schema, indent=2, ensure_ascii=False))
@@ -106,6 +115,28 @@ async def _page(
         refused=refused,
         may_send=caller.may("send"),
     )
+
+
+async def _quality(site: Site, request: Request, workflow: str) -> dict[str, Any]:
+    """What people found, and the threshold for the errors that somebody can live with."""
+    measured = await site.measures.of(workflow)
+    try:
+        error = float(request.query_params.get("error", ""))
+    except ValueError:
+        error = _ERROR
+    error = error if 0 < error < 1 else _ERROR
+    return {
+        "measured": measured,
+        "signal_rows": signals.rows,
+        "error": error,
+        "threshold": threshold_for(error, measured.sampled.curve),
+    }
+
+
+def _of_today(evaluated: Sequence[Kept], version: str) -> Kept | None:
+    """The evaluation of today's version, else the newest."""
+    newest = next(iter(evaluated), None)
+    return next((one for one in evaluated if one.version == version), newest)
 
 
 def _difference(known: Sequence[Registered], sides: tuple[str, str]) -> Difference:

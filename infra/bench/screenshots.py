@@ -36,6 +36,7 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     demo = json.loads(_penstock("demo", "--json").communicate()[0])
     paths = _pages(Path(demo["database"]))
+    _penstock("eval", "receipts", PENSTOCK_DATABASE__URL=f"sqlite:///{demo['database']}").communicate()
     with _running(Path(demo["database"])) as url, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
         first = browser.new_page()

@@ -42,6 +42,12 @@ async def reviewed(
     return found
 
 
+async def of_event(database: Database, event_id: UUID) -> list[dict[str, Any]]:
+    """The same of one event."""
+    (found,) = await _records(database, [event_id])
+    return found
+
+
 async def sample_waiting(database: Database, workflow: str) -> int:
     """How many of the random sample nobody has decided on."""
     query = select(func.count()).where(t.review.c.workflow == workflow, t.review.c.sampled)

@@ -5,7 +5,15 @@ For statements: `from infra import tables as t`, `t.event.c.topic`.
 
 from infra.tables.access import configuration, login_failures, login_link, session, token, user
 from infra.tables.calls import answer_cache, attempt, budget_window, endpoint_state
-from infra.tables.decisions import audit_record, label, result, result_index, review, workflow_version
+from infra.tables.decisions import (
+    audit_record,
+    evaluation,
+    label,
+    result,
+    result_index,
+    review,
+    workflow_version,
+)
 from infra.tables.flow import content, counter, event, lane, outbox, topic_log, work
 from infra.tables.privacy import hold, subject_key
 from infra.tables.seals import audit_leaf, audit_seal, audit_unsealed
@@ -22,6 +30,7 @@ __all__ = [
     "content",
     "counter",
     "endpoint_state",
+    "evaluation",
     "event",
     "hold",
     "label",

@@ -117,6 +117,22 @@ class LabelRow(SQLModel, table=True):
     added_by: str
 
 
+class EvaluationRow(SQLModel, table=True):
+    """The scores of a version's last evaluation; `summary` is JSON, its fields in their order."""
+
+    __tablename__ = "evaluation"
+
+    workflow: str = Field(primary_key=True)
+    version: str = Field(primary_key=True)
+    model: str
+    cases_from: str
+    simulated: bool
+    left_out: int
+    evaluated_by: str
+    summary: str = Field(sa_type=Text)
+    evaluated_at: datetime = utc_time()
+
+
 class WorkflowVersionRow(SQLModel, table=True):
     __tablename__ = "workflow_version"
 
@@ -135,4 +151,5 @@ audit_record = table(AuditRow)
 result_index = table(IndexRow)
 review = table(ReviewRow)
 label = table(LabelRow)
+evaluation = table(EvaluationRow)
 workflow_version = table(WorkflowVersionRow)

@@ -12,7 +12,7 @@ from playwright.async_api import Page, async_playwright, expect
 
 from consumers.api.callers import COOKIE
 from infra.database import Database
-from infra.store import search
+from infra.store import evaluations, search
 from infra.store.search import Search
 from pipeline.errors import InvalidEvent
 from pipeline.record import dead_at_the_door, decided
@@ -21,6 +21,7 @@ from tests.api_world import Api, database, running
 from tests.browser.chromium import ARGUMENTS, CHROMIUM
 from tests.builders import SCRIBE, Facts, answer_of, entry
 from tests.contract.scenes import note, tried
+from tests.contract.test_store_evaluations import evaluated
 
 AXE: Final = (Path(__file__).parent / "axe.min.js").read_text("utf-8")
 LONG: Final = "an unbroken reason " + "x" * 300
@@ -74,6 +75,7 @@ async def fill(api: Api) -> None:
         answer = answer_of(Facts(city="Oban", amount=None))
         later = now + timedelta(seconds=1)
         await api.store.commit([decided(claim, entry(), decision, answer, now=later, scribe=SCRIBE)])
+    await evaluations.keep(api.store.database, evaluated())
     letter = dead_at_the_door(note(1), entry(), InvalidEvent(LONG), now=now, scribe=SCRIBE)
     await api.store.commit([letter])
 

@@ -166,3 +166,26 @@ def test_a_report_that_cannot_be_compared_is_told_before_a_model_is_paid(shell: 
     assert "contracts.json: is a report of contracts, not of receipts" in of_another.err
     assert "contracts.json: has no case of these, by their ids" in of_another.err
     assert "none.json: this is no report" in none.err
+
+
+def test_the_last_scores_of_a_version_are_kept_where_there_is_a_database(shell: Shell) -> None:
+    assert shell.penstock("eval", "receipts", "--cases", "cases.jsonl").code == 0
+    assert shell.penstock("db", "upgrade").code == 0
+    assert shell.penstock("eval", "receipts", "--no-keep").code == 0
+    assert shell.penstock("workflow", "show", "receipts", "--json").json["evaluation"] is None
+
+    told = shell.penstock("eval", "receipts", "--cases", "cases.jsonl", "--json").json
+
+    kept = shell.penstock("workflow", "show", "receipts", "--json").json["evaluation"]
+    assert kept["summary"] == told["report"]["summary"]
+    assert (kept["simulated"], kept["cases_from"], kept["left_out"]) == (True, "cases.jsonl", 0)
+    assert "of fields exact in 3 cases" in shell.penstock("workflow", "show", "receipts").out
+
+
+def test_a_database_that_is_not_up_to_date_keeps_no_scores_back(shell: Shell) -> None:
+    (shell.folder / "penstock.db").touch()
+
+    ended = shell.penstock("eval", "receipts", "--cases", "cases.jsonl", "--from", "files")
+
+    assert ended.code == 0
+    assert "The scores are not kept" in ended.err

@@ -17,7 +17,7 @@ from consumers.web.site import PAGES
 from infra import tables as t
 from infra import tokens
 from infra.database import Database
-from infra.store import SqlStore, administration, sessions
+from infra.store import SqlStore, administration, evaluations, sessions
 from pipeline.catalogue import Entry
 from pipeline.claim import Claimed
 from pipeline.errors import InvalidEvent
@@ -27,6 +27,8 @@ from schemas import accept
 from tests.api_world import DIALECTS, Api, add_token, database, running
 from tests.builders import SCRIBE, Facts, answer_of, entry
 from tests.contract.scenes import note, tried
+from tests.contract.test_store_evaluations import evaluated
+from tests.integration.judging import doubted, judged
 
 BROWSER: Final = {"Accept": "text/html,application/xhtml+xml"}
 ATTACK: Final = "<script>alert(document)</script> ![x](http://evil.example/x) \u202eright to left"
@@ -289,3 +291,47 @@ async def test_who_may_not_is_told_and_nothing_happens(rows: Database) -> None:
     assert [found["sender", what] for what in ("", "pause", "test", "replay")] == [403] * 4
     assert [found["viewer", what] for what in ("", "pause", "test", "replay")] == [200, 403, 403, 403]
     assert [found["operator", what] for what in ("", "pause", "test", "replay")] == [200, 303, 400, 303]
+
+
+async def test_a_workflow_shows_the_scores_of_its_last_evaluation_and_of_which_version(api: Api) -> None:
+    database, today = api.store.database, entry().version
+    assert "penstock eval notes" in await see(api, "/workflows/notes")
+
+    await evaluations.keep(database, evaluated("2" * 64))
+    older = await see(api, "/workflows/notes")
+    await evaluations.keep(database, evaluated(today))
+    await evaluations.keep(database, evaluated("2" * 64))
+    newest = await see(api, "/workflows/notes")
+
+    assert "Today's was not evaluated yet" in older
+    assert "Today's was not evaluated yet" not in newest
+    assert "2 from cases.jsonl; 1 left out" in newest
+    assert newest.index("total</th>") < newest.index("city</th>")
+
+
+async def test_the_workflow_and_the_desk_tell_what_people_proved_of_the_signals(api: Api) -> None:
+    for sampled, first in ((False, 100), (True, 200)):
+        await judged(api.store, range(first, first + 31), 100, right=True, sampled=sampled)
+        await judged(api.store, range(first + 40, first + 71), 91, right=False, sampled=sampled)
+    event = await doubted(api.store, 300, 95)
+
+    page = await see(api, "/workflows/notes?error=0.1")
+    desk = await see(api, f"/review/{event.event_id}")
+
+    assert "<b>62</b> judged, <b>31</b> wrong: 50.0%" in page
+    assert "1.00 <small>(" in page
+    assert "not shown: no better than chance" in page
+    assert "· every value that needs it is in the text ·" in desk
+    assert "tells right from wrong here: AUROC 1.00" in desk
+    assert "judged here with a score of 91.00 or more, 31 were wrong" in desk
+
+
+async def test_signals_of_few_events_mean_nothing_yet(api: Api) -> None:
+    await judged(api.store, range(100, 103), 91, right=False)
+    event = await doubted(api.store, 300, 95)
+
+    page, desk = await see(api, "/workflows/notes"), await see(api, f"/review/{event.event_id}")
+
+    assert "0 right and 3 wrong; from 30 of each on there are numbers" in page
+    assert "What they mean here is not known yet: 0 right and 3 wrong" in desk
+    assert "AUROC" not in desk
