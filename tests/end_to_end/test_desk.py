@@ -156,4 +156,6 @@ def test_who_decides_on_an_old_revision_is_told_what_became_of_it(stack: Stack, 
             page.keyboard.press("Control+Enter")
 
         expect(page.get_by_role("alert")).to_contain_text("Not decided")
-        expect(page.get_by_role("alert")).to_contain_text("is approved by now, revision 2; you saw revision 1")
+        expect(page.get_by_role("alert")).to_contain_text(
+            "is approved by now, revision 2; you saw revision 1"
+        )
