@@ -45,6 +45,7 @@ _SEED: Final = 0
 _From = Annotated[
     Origin, Parameter(name="--from", help="Cases from reviews, from files (or our own), or both.")
 ]
+_Keep = Annotated[bool, Parameter(negative="--no-keep", help="Keep the scores, for the workflow's page.")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +75,7 @@ def evaluate(
     out: Annotated[Path | None, Parameter(help="Write the report there, as JSON.")] = None,
     concurrency: Annotated[int, Parameter(help="Cases at once.", validator=Number(gte=1))] = 8,
     margin: Annotated[float, Parameter(help="A loss up to this share is none.", validator=_SHARE)] = MARGIN,
-    keep: Annotated[
-        bool, Parameter(negative="--no-keep", help="Keep the scores, for the workflow's page.")
-    ] = True,
+    keep: _Keep = True,
     as_json: Json = False,
 ) -> None:
     """Run labelled cases through the workflow NAME and score each field; no event is made of them.
@@ -91,7 +90,7 @@ def evaluate(
     Exit code 1 on a regression, 2 when cases or reports cannot be used, 6 when the model could not be asked
     for all cases; those are left out.
     """
-    from consumers.commands import keeping, scoreboard
+    from consumers.commands import scoreboard
     from consumers.commands.labelled import labelled
     from consumers.commands.running import run
 
@@ -101,9 +100,7 @@ def evaluate(
     done = run(_evaluate(settings, entry, found, alias=model, concurrency=concurrency))
     if baseline is not None and done.report.cases:
         done = _compared(done, baseline, margin)
-    _write(done, out)
-    if keep:
-        run(keeping.keep(settings, done))
+    _write(done, out, kept_by=settings if keep else None)
     if as_json:
         output.emit_json(scoreboard.told(done))
     else:
@@ -264,8 +261,12 @@ def _compared(done: Evaluated, baseline: "Report", margin: float) -> Evaluated:
     return replace(done, comparison=comparison, baseline=baseline, regressions=worse)
 
 
-def _write(done: Evaluated, out: Path | None) -> None:
+def _write(done: Evaluated, out: Path | None, *, kept_by: "Settings | None") -> None:
+    from consumers.commands.keeping import keep
+    from consumers.commands.running import run
     from pipeline import report
 
     if out is not None and done.report.cases:
         out.write_text(report.write(done.report) + "\n", "utf-8")
+    if kept_by is not None:
+        run(keep(kept_by, done))

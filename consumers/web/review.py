@@ -1,6 +1,7 @@
 """`/review`: what waits for a person; and the desk, where they read, correct and decide."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlencode
 from uuid import UUID
@@ -18,7 +19,7 @@ from consumers.web.marked import pieces, spans
 from consumers.web.signals import known
 from consumers.web.site import Site
 from infra.store import judgements, reviews
-from infra.store.reviews import Item
+from infra.store.reviews import Item, Order
 from pipeline.errors import Conflict, InvalidCorrection, NotFound
 from pipeline.resolve import Subject
 from schemas.changeset import Result
@@ -26,6 +27,25 @@ from schemas.changeset import Result
 _PAGE: Final = 50
 #: Verdicts of a value that is where the model says.
 SURE: Final = ("exact", "normalised", "fuzzy", "ambiguous")
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """Along which queue somebody goes, and in which order; it is in every address of theirs."""
+
+    workflow: str = ""
+    order: Order = "oldest"
+
+    @classmethod
+    def of(cls, given: Mapping[str, str]) -> "Walk":
+        """What an address or a form says; a queue of all workflows has no order but that of time."""
+        workflow, order = given.get("workflow", ""), given.get("order", "")
+        return cls(workflow, "doubted" if workflow and order == "doubted" else "oldest")
+
+    @property
+    def query(self) -> dict[str, str]:
+        ordered = {"order": self.order} if self.order != "oldest" else {}
+        return {"workflow": self.workflow, **ordered} if self.workflow else {}
 
 
 def add(routes: APIRouter, site: Site) -> None:
@@ -38,23 +58,24 @@ def _add_queue(routes: APIRouter, site: Site) -> None:
     context = site.context
 
     @routes.get("/review")
-    async def show_queue(request: Request, workflow: str = "", after: str = "") -> HTMLResponse:
+    async def show_queue(
+        request: Request, workflow: str = "", after: str = "", order: str = ""
+    ) -> HTMLResponse:
+        """In the order of doubt where the score deserves that, unless somebody wants the oldest first."""
         caller = await site.reader(request)
+        ranking = None
         if workflow:
-            context.catalogue.named(workflow)
-        page = await reviews.waiting(
-            context.store.database, workflow=workflow or None, after=after or None, limit=_PAGE + 1
-        )
+            ranking = (await site.measures.of(context.catalogue.named(workflow).workflow.name)).ranking
+        walk = Walk(workflow, "doubted" if ranking and order != "oldest" else "oldest")
         return site.page(
             "review.html",
             request,
             caller,
-            rows=page[:_PAGE],
+            **await _queue(site, walk, after, {"order": walk.order} if ranking else {}),
             workflow=workflow,
+            order=walk.order,
+            ranking=ranking,
             workflows=sorted(context.catalogue.by_name),
-            more=urlencode({"workflow": workflow, "after": page[_PAGE - 1].place})
-            if len(page) > _PAGE
-            else None,
             is_first=not after,
             who=caller.actor.name,
             may_review=caller.may("review"),
@@ -62,46 +83,55 @@ def _add_queue(routes: APIRouter, site: Site) -> None:
 
     @routes.post("/review/next")
     async def claim_next(request: Request) -> RedirectResponse:
-        """The oldest item that nobody looks at."""
+        """The first item that nobody looks at."""
         caller, form = await site.reader(request), await read_form(request)
-        workflow = form.get("workflow", "")
-        return await _go_on(desk_of(context, caller), workflow, None, {})
+        return await _go_on(desk_of(context, caller), Walk.of(form), None, {})
 
     @routes.post("/review/{event_id}/claim")
     async def claim(event_id: UUID, request: Request) -> RedirectResponse:
         """Claim it, or prolong the claim; 409 says who else has it."""
         caller, form = await site.reader(request), await read_form(request)
         await desk_of(context, caller).claim(event_id)
-        return RedirectResponse(_desk_url(event_id, form.get("workflow", "")), 303)
+        return RedirectResponse(_desk_url(event_id, Walk.of(form)), 303)
+
+
+async def _queue(site: Site, walk: Walk, after: str, ordered: Mapping[str, str]) -> dict[str, Any]:
+    """A page of it, and the addresses of the first and of the next one."""
+    page = await reviews.waiting(
+        site.context.store.database,
+        workflow=walk.workflow or None,
+        after=after or None,
+        limit=_PAGE + 1,
+        order=walk.order,
+    )
+    query = {**walk.query, **ordered}
+    more = {**query, "after": page[_PAGE - 1].place(walk.order)} if len(page) > _PAGE else None
+    return {"rows": page[:_PAGE], "first": urlencode(query), "more": more and urlencode(more)}
 
 
 def _add_desk(routes: APIRouter, site: Site) -> None:
     @routes.get("/review/{event_id}")
-    async def show_desk(event_id: UUID, request: Request, workflow: str = "") -> HTMLResponse:
+    async def show_desk(event_id: UUID, request: Request) -> HTMLResponse:
         """The text is read, and that is on record."""
         caller = await site.reader(request)
-        return await _show(site, request, caller, event_id, workflow)
+        return await _show(site, request, caller, event_id, Walk.of(request.query_params))
 
     @routes.post("/review/{event_id}/decide")
     async def decide(event_id: UUID, request: Request) -> Any:
         """As the form says; then to the next item. What does not fit comes back with what was typed."""
         caller, form = await site.reader(request), await read_form(request)
-        desk, workflow = desk_of(site.context, caller), form.get("workflow", "")
+        desk, walk = desk_of(site.context, caller), Walk.of(form)
         _, item = await desk.look(event_id)
-        _, after = (
-            await reviews.beside(site.context.store.database, item, workflow or None)
-            if item
-            else (None, None)
-        )
+        _, after = await _beside(site, item, walk)
         try:
             result = await _decided(site, desk, event_id, form)
         except InvalidCorrection as error:
-            return await _show(site, request, caller, event_id, workflow, wrong=str(error), form=form)
+            return await _show(site, request, caller, event_id, walk, wrong=str(error), form=form)
         site.context.ring(result.workflow)
         said = {"said": str(result.state), "of": str(event_id)}
         if item is None:
             return RedirectResponse(f"/events/{event_id}/story?{urlencode(said)}", 303)
-        return await _go_on(desk, workflow, after, said)
+        return await _go_on(desk, walk, after, said)
 
 
 async def _decided(site: Site, desk: Desk, event_id: UUID, form: Mapping[str, str]) -> Result:
@@ -134,7 +164,7 @@ async def _show(
     request: Request,
     caller: Caller,
     event_id: UUID,
-    workflow: str,
+    walk: Walk,
     *,
     wrong: str | None = None,
     form: Mapping[str, str] | None = None,
@@ -144,11 +174,7 @@ async def _show(
     entry = site.context.catalogue.named(subject.event.workflow)
     newest = subject.newest
     text = None if subject.event.is_erased else await desk.read(subject)
-    before, after = (
-        (None, None)
-        if item is None
-        else await reviews.beside(site.context.store.database, item, workflow or None)
-    )
+    before, after = await _beside(site, item, walk)
     return site.page(
         "desk.html",
         request,
@@ -162,9 +188,9 @@ async def _show(
         form=blanks(entry, newest.data, newest.evidence, typed(form or {})),
         comment=(form or {}).get("comment", ""),
         wrong=wrong,
-        workflow=workflow,
-        before=before and _desk_url(before, workflow),
-        after=after and _desk_url(after, workflow),
+        walk=walk,
+        before=before and _desk_url(before, walk),
+        after=after and _desk_url(after, walk),
         is_decided=_is_decided(subject, item),
         of=request.query_params.get("of", ""),
         sure=SURE,
@@ -173,6 +199,13 @@ async def _show(
             await site.measures.of(entry.workflow.name),
         ),
     )
+
+
+async def _beside(site: Site, item: Item | None, walk: Walk) -> tuple[UUID | None, UUID | None]:
+    """What stands before and behind it on the way."""
+    if item is None or walk.workflow not in ("", item.workflow):
+        return None, None
+    return await reviews.beside(site.context.store.database, item, walk.workflow or None, walk.order)
 
 
 def _taken(item: Item | None, caller: Caller) -> Item | None:
@@ -184,20 +217,20 @@ def _is_decided(subject: Subject, item: Item | None) -> bool:
     return item is None and subject.newest.outcome is not None
 
 
-async def _go_on(desk: Desk, workflow: str, after: UUID | None, said: Mapping[str, str]) -> RedirectResponse:
-    """To the next item that is free: the one behind, else the oldest, else to the queue, which is empty."""
+async def _go_on(desk: Desk, walk: Walk, after: UUID | None, said: Mapping[str, str]) -> RedirectResponse:
+    """To the next item that is free: the one behind, else the first, else to the queue, which is empty."""
     try:
         found = after and (await desk.claim(after)).event_id
     except (Conflict, NotFound):
         found = None
     try:
-        found = found or (await desk.claim_next(workflow or None)).event_id
+        found = found or (await desk.claim_next(walk.workflow or None, walk.order)).event_id
     except NotFound:
-        query = {**({"workflow": workflow} if workflow else {}), **said}
+        query = {**walk.query, **said}
         return RedirectResponse(f"/review?{urlencode(query)}" if query else "/review", 303)
-    return RedirectResponse(_desk_url(found, workflow, **said), 303)
+    return RedirectResponse(_desk_url(found, walk, **said), 303)
 
 
-def _desk_url(event_id: UUID, workflow: str, **more: str) -> str:
-    query = {**({"workflow": workflow} if workflow else {}), **more}
+def _desk_url(event_id: UUID, walk: Walk, **more: str) -> str:
+    query = {**walk.query, **more}
     return f"/review/{event_id}?{urlencode(query)}" if query else f"/review/{event_id}"
