@@ -20,7 +20,7 @@ from pipeline.errors import (
     Unstorable,
 )
 from pipeline.extract import GiveUp
-from pipeline.sample import SAMPLED
+from pipeline.sample import FIRST, SAMPLED
 from schemas.changeset import (
     AuditRecord,
     Changeset,
@@ -79,8 +79,8 @@ def decided(
     guard = ClaimToken(claimed.token)
     ended = _changeset(result, claimed.event, guard, record, messages, code="policy", scribe=scribe)
     if sampled or ended.review:
-        why = (SAMPLED,) if sampled else reasons
-        ended = replace(ended, review=ReviewItem(_item_id(result), why, sampled, answer.score))
+        why, rank = ((SAMPLED,), FIRST) if sampled else (reasons, answer.score)
+        ended = replace(ended, review=ReviewItem(_item_id(result), why, sampled, rank))
     return replace(ended, indexed=entry.workflow.indexed)
 
 
@@ -147,7 +147,7 @@ def given_up(
     ended = _changeset(result, claimed.event, guard, record, (), code=end.reason, scribe=scribe)
     if doubted is not None and ended.review:
         score = support((doubted.evidence[path] for path in doubted.evidence), attempts=len(attempts))
-        ended = replace(ended, review=replace(ended.review, score=score))
+        ended = replace(ended, review=replace(ended.review, rank=score))
     return replace(ended, indexed=entry.workflow.indexed)
 
 

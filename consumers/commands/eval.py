@@ -84,8 +84,7 @@ def evaluate(
     those that `penstock eval add-from-reviews` added, and reading them is on record. Compared with a report
     of --against, by pairs of the same case, a field regresses when it got worse and may, by the 95 % interval
     of the difference, have lost more than the margin. Without PENSTOCK_MODELS__* the simulated model answers,
-    which says nothing about a real one. Where there is a database it keeps the figures of each version's last
-    evaluation, which the workflow's page shows; none is needed.
+    which says nothing about a real one. A database, where there is one, keeps the figures for the pages.
 
     Exit code 1 on a regression, 2 when cases or reports cannot be used, 6 when the model could not be asked
     for all cases; those are left out.
@@ -98,8 +97,7 @@ def evaluate(
     given = partial(labelled, entry, cases, reviewed=_reviewed(settings, entry, origin), origin=origin)
     found, baseline = _checked(entry, given, against, out)
     done = run(_evaluate(settings, entry, found, alias=model, concurrency=concurrency))
-    if baseline is not None and done.report.cases:
-        done = _compared(done, baseline, margin)
+    done = _compared(done, baseline, margin)
     _write(done, out, kept_by=settings if keep else None)
     if as_json:
         output.emit_json(scoreboard.told(done))
@@ -248,10 +246,12 @@ async def _run(
     return end
 
 
-def _compared(done: Evaluated, baseline: "Report", margin: float) -> Evaluated:
+def _compared(done: Evaluated, baseline: "Report | None", margin: float) -> Evaluated:
     from pipeline.comparison import compare_reports, regressions
     from pipeline.report import InvalidReportError
 
+    if baseline is None or not done.report.cases:
+        return done
     try:
         comparison = compare_reports(baseline, done.report, seed=_SEED)
     except InvalidReportError as error:

@@ -73,8 +73,9 @@ _FILL: Final = (
     FROM made
     """,
     """
-    INSERT INTO review (id, event_id, revision, workflow, reasons, created_at)
-    SELECT event_id, event_id, 1, workflow, '["large amount"]', at FROM made WHERE outcome = 'needs_review'
+    INSERT INTO review (id, event_id, revision, workflow, reasons, sampled, rank, created_at)
+    SELECT event_id, event_id, 1, workflow, '["large amount"]', false, n %% 1000 / 10, at
+    FROM made WHERE outcome = 'needs_review'
     LIMIT %(reviews)s
     """,
     """

@@ -218,7 +218,7 @@ def _review(changeset: Changeset) -> dict[str, Any]:
     return {
         "id": changeset.review.id if changeset.review else None,
         "sampled": changeset.review is not None and changeset.review.sampled,
-        "score": changeset.review.score if changeset.review else None,
+        "rank": changeset.review.rank if changeset.review else None,
         "event_id": changeset.event.event_id,
         "revision": changeset.result.revision,
         "workflow": changeset.result.workflow,

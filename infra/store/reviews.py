@@ -1,6 +1,6 @@
 """The queue of the people: which events wait for one, in which order, and who looks at which.
 
-The order is that of time, or within a workflow that of the answers' scores, what is doubted most first.
+The order is that of time, or within a workflow that of rank: what a sample drew, then what is doubted most.
 Whether a score deserves that is asked elsewhere.
 
 An item is written with the decision that asks for a person, and deleted by the commit of what they
@@ -33,8 +33,8 @@ Order = Literal["oldest", "doubted"]
 
 item = t.review.c
 _OLDEST: Final[tuple[ColumnElement[Any], ...]] = (item.created_at, item.id)
-#: With the workflow before them, as their index has it: a queue of several has no common score.
-_DOUBTED: Final[tuple[ColumnElement[Any], ...]] = (item.score, *_OLDEST)
+#: With the workflow before them, as their index has it: a queue of several has no common rank.
+_DOUBTED: Final[tuple[ColumnElement[Any], ...]] = (item.rank, *_OLDEST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Item:
     revision: int
     reasons: tuple[str, ...]
     sampled: bool
-    score: float
+    rank: float
     created_at: datetime
     claimed_by: str | None
     claimed_at: datetime | None
@@ -61,7 +61,7 @@ class Item:
     def place(self, order: Order = "oldest") -> str:
         """Where it stands in the list, for `waiting(after=...)` of the same order."""
         place = f"{self.created_at.isoformat()}/{self.item_id}"
-        return place if order == "oldest" else f"{self.score}/{place}"
+        return place if order == "oldest" else f"{self.rank}/{place}"
 
 
 async def waiting(
@@ -218,7 +218,7 @@ def _item(row: Mapping[str, Any]) -> Item:
         # Those of an event with a subject are the result's, and a result that nobody doubts has none.
         reasons=(SAMPLED,) if row["sampled"] else tuple(row["reasons"]),
         sampled=row["sampled"],
-        score=row["score"],
+        rank=row["rank"],
         created_at=row["created_at"],
         claimed_by=row["claimed_by"] if is_claimed else None,
         claimed_at=row["claimed_at"] if is_claimed else None,
@@ -229,12 +229,12 @@ def _item(row: Mapping[str, Any]) -> Item:
 def _place(text: str, order: Order) -> Any:
     """What `Item.place` gave, as a row of the keys; raises NotFound."""
     try:
-        score, _, rest = text.partition("/") if order == "doubted" else ("0", "", text)
+        rank, _, rest = text.partition("/") if order == "doubted" else ("0", "", text)
         since, _, last = rest.partition("/")
-        doubt, when, which = float(score), datetime.fromisoformat(since), UUID(last)
-        if when.tzinfo is None or not isfinite(doubt):
+        first, when, which = float(rank), datetime.fromisoformat(since), UUID(last)
+        if when.tzinfo is None or not isfinite(first):
             raise ValueError("no place")
     except ValueError as error:
         raise NotFound("no such place in the list; pass on the one that the page before named") from error
     oldest = literal(when, item.created_at.type), literal(which, item.id.type)
-    return tuple_(*oldest) if order == "oldest" else tuple_(literal(doubt, item.score.type), *oldest)
+    return tuple_(*oldest) if order == "oldest" else tuple_(literal(first, item.rank.type), *oldest)

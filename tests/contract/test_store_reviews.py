@@ -219,19 +219,19 @@ async def test_a_sampled_event_waits_though_it_is_published_and_its_approval_pub
     assert sorted(topics) == sorted([*(message.topic for message in before), "audit.records.v1"])
 
 
-async def scored(store: SqlStore, scores: Sequence[float]) -> list[UUID]:
-    """Events that wait, the oldest first, with these scores of their answers."""
-    found = await doubted(store, len(scores))
-    for event_id, score in zip(found, scores, strict=True):
+async def ranked_by(store: SqlStore, ranks: Sequence[float]) -> list[UUID]:
+    """Events that wait, the oldest first, with these ranks."""
+    found = await doubted(store, len(ranks))
+    for event_id, rank in zip(found, ranks, strict=True):
         async with store.database.write() as connection:
             await connection.execute(
-                update(t.review).where(t.review.c.event_id == event_id).values(score=score)
+                update(t.review).where(t.review.c.event_id == event_id).values(rank=rank)
             )
     return found
 
 
 async def test_a_workflow_s_queue_can_begin_with_what_is_doubted_most(store: SqlStore) -> None:
-    every = await scored(store, [99.99, 0.0, 91.0, 99.99, 91.5])
+    every = await ranked_by(store, [99.99, 0.0, 91.0, 99.99, 91.5])
     ranked = [every[place] for place in (1, 2, 4, 0, 3)]
 
     walked: list[Item] = []

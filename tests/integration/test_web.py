@@ -331,7 +331,10 @@ async def test_a_queue_is_ranked_where_the_score_deserves_it_and_says_so(api: Ap
     every, ranked = await see(api, "/review"), await see(api, "/review?workflow=notes")
     oldest = await see(api, "/review?workflow=notes&order=oldest")
     first = await do(api, "/review/next", workflow="notes", order="doubted")
+    await doubted(api.store, 302, 100, sampled=True)
+    drawn = await see(api, "/review?workflow=notes")
 
+    assert drawn.index("note-302") < drawn.index("note-301") < drawn.index("note-300")
     assert "Ranked by score" in ranked
     assert ranked.index("note-301") < ranked.index("note-300")
     assert "The most doubted first</a>" in oldest
