@@ -8,7 +8,7 @@ from uuid import UUID
 
 from consumers.reveal import put_on_record
 from infra.store import SqlStore, history, reviews
-from infra.store.reviews import Item
+from infra.store.reviews import Item, Order
 from pipeline import publish
 from pipeline.catalogue import Catalogue, Entry
 from pipeline.correction import edited
@@ -66,11 +66,12 @@ class Desk:
     async def claim(self, event_id: UUID) -> Item:
         return await reviews.claim(self.store.database, event_id, who=self.who)
 
-    async def claim_next(self, workflow: str | None = None) -> Item:
-        """The oldest item that nobody looks at."""
+    async def claim_next(self, workflow: str | None = None, order: Order = "oldest") -> Item:
+        """The first item that nobody looks at."""
         if workflow is not None:
             self.catalogue.named(workflow)
-        found = await reviews.claim_next(self.store.database, who=self.who, workflow=workflow)
+        database = self.store.database
+        found = await reviews.claim_next(database, who=self.who, workflow=workflow, order=order)
         if found is None:
             raise NotFound("nothing waits for a person that nobody looks at")
         return found

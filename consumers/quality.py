@@ -9,6 +9,7 @@ from typing import Final
 from infra.database import Database
 from infra.store import judgements
 from pipeline.confidence import CHANCE, Estimate, Quality, quality
+from pipeline.errors import Conflict
 from pipeline.judged import judged
 
 #: So old may a measure be that pages show: it is of the newest 10,000 events, which takes a second to read.
@@ -31,6 +32,13 @@ class Measured:
         """How well the score tells right from wrong among the doubted; None where it is not shown to."""
         found = self.doubted.separation.get(_RANKS)
         return found if found and found.low > CHANCE else None
+
+    def must_rank(self) -> None:
+        """Raises Conflict unless the score is shown to tell right from wrong among the doubted."""
+        if self.ranking is None:
+            few = self.doubted.too_few
+            why = few or "as far as people's decisions show, its score is no better than chance"
+            raise Conflict(f"the queue of {self.workflow!r} cannot be ranked by doubt: {why}")
 
 
 @dataclass

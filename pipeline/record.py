@@ -20,7 +20,7 @@ from pipeline.errors import (
     Unstorable,
 )
 from pipeline.extract import GiveUp
-from pipeline.sample import SAMPLED
+from pipeline.sample import FIRST, SAMPLED
 from schemas.changeset import (
     AuditRecord,
     Changeset,
@@ -34,6 +34,7 @@ from schemas.changeset import (
 )
 from schemas.decision import Decision, Outcome
 from schemas.event import Received, derived_id
+from schemas.evidence import support
 from schemas.extraction import Answer, Attempt, Extraction
 from schemas.messages import ResultMessage
 
@@ -75,11 +76,11 @@ def decided(
         message = _result_body(result, claimed, answer.value)
         topic = entry.workflow.produces
         messages = (publish.result_message(result, claimed.event, record, topic=topic, body=message),)
-    ended = _changeset(
-        result, claimed.event, ClaimToken(claimed.token), record, messages, code="policy", scribe=scribe
-    )
-    if sampled:
-        ended = replace(ended, review=ReviewItem(_item_id(result), (SAMPLED,), sampled=True))
+    guard = ClaimToken(claimed.token)
+    ended = _changeset(result, claimed.event, guard, record, messages, code="policy", scribe=scribe)
+    if sampled or ended.review:
+        why, rank = ((SAMPLED,), FIRST) if sampled else (reasons, answer.score)
+        ended = replace(ended, review=ReviewItem(_item_id(result), why, sampled, rank))
     return replace(ended, indexed=entry.workflow.indexed)
 
 
@@ -144,6 +145,9 @@ def given_up(
     )
     guard = ClaimToken(claimed.token)
     ended = _changeset(result, claimed.event, guard, record, (), code=end.reason, scribe=scribe)
+    if doubted is not None and ended.review:
+        score = support((doubted.evidence[path] for path in doubted.evidence), attempts=len(attempts))
+        ended = replace(ended, review=replace(ended.review, rank=score))
     return replace(ended, indexed=entry.workflow.indexed)
 
 

@@ -11,6 +11,8 @@ from uuid import UUID
 
 #: Stands where a doubted event has the reasons of the doubt.
 SAMPLED: Final = "drawn at random from what succeeded; nothing was doubted"
+#: Its rank in a queue that is ranked by score, before every score.
+FIRST: Final = -1.0
 
 _BITS: Final = 64
 

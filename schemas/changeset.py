@@ -77,12 +77,14 @@ class OutboxMessage:
 class ReviewItem:
     """A question for a person: why the machine did not decide by itself.
 
-    Of a `sampled` one it did: the result is published, and a person looks whether it is right.
+    Of a `sampled` one it did: the result is published, and a person looks whether it is right. In a ranked
+    queue the lowest `rank` comes first: the score of the answer, 0 without one.
     """
 
     id: UUID
     reasons: tuple[str, ...]
     sampled: bool = False
+    rank: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ API: Final[Mapping[str, Needs]] = {
     "POST /topics/{topic}/events": ("send",),
     "GET /events/{event_id}": ("read", "send"),  # a sender sees its own events
     "GET /api/reviews": ("read",),
+    "GET /api/reviews/quality": ("read",),
     "GET /api/reviews/bulk": ("review",),
     "POST /api/reviews/bulk": ("review",),
     "GET /api/failures/bulk": ("operate",),

@@ -15,8 +15,10 @@ from consumers.api.context import ApiContext
 from consumers.api.problems import documented
 from consumers.api.reading import Revealing, require_reveal
 from consumers.desk import Desk, Said
+from consumers.quality import Measured, Measures
 from consumers.reveal import withheld
-from infra.store.reviews import Item, waiting
+from infra.store.reviews import Item, Order, waiting
+from pipeline.confidence import Coverage, threshold_for
 from pipeline.errors import NotFound
 from pipeline.resolve import Subject
 from schemas.changeset import Result
@@ -51,11 +53,15 @@ class Correction(Word):
 
 
 W = TypeVar("W", bound=Word)
+_Ordered = Annotated[
+    Order,
+    Query(description="doubted: of one workflow whose score is shown to tell right from wrong, else 409."),
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A part of the queue, the oldest first; `next` is the `after` of the next page."""
+    """A part of the queue; `next` is the `after` of the next page."""
 
     items: tuple[Item, ...]
     next: str | None
@@ -86,6 +92,16 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
+class Proved:
+    """What people found; `threshold` keeps errors under `error`, `is_ranked`: the queue may be, by doubt."""
+
+    measured: Measured
+    error: float
+    threshold: Coverage | None
+    is_ranked: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Resolved:
     """The new revision; `state` is `reopened` when it went back to the machine."""
 
@@ -100,25 +116,42 @@ class Resolved:
 def router(context: ApiContext, callers: Callers) -> APIRouter:
     """`/api/reviews`."""
     routes = APIRouter(prefix="/api/reviews", tags=["reviews"])
-    _add_reading(routes, context, callers)
-    _add_claims(routes, context, callers)
+    measures = Measures(context.store.database)
+    _add_quality(routes, context, measures)
+    _add_reading(routes, context, callers, measures)
+    _add_claims(routes, context, callers, measures)
     _add_decisions(routes, context, callers)
     return routes
 
 
-def _add_reading(routes: APIRouter, context: ApiContext, callers: Callers) -> None:
-    @routes.get("", responses=documented(401, 403, 404, 422, 503))
+def _add_quality(routes: APIRouter, context: ApiContext, measures: Measures) -> None:
+    @routes.get("/quality", responses=documented(401, 403, 404, 422, 503))
+    async def measure_quality(
+        workflow: str, error: Annotated[float, Query(gt=0, lt=1, allow_inf_nan=False)] = 0.01
+    ) -> Proved:
+        """Tell how often people found the machine wrong, whether its signals told, and from which score on.
+
+        As `penstock review quality`; up to five minutes old.
+        """
+        found = await measures.of(context.catalogue.named(workflow).workflow.name)
+        threshold = threshold_for(error, found.sampled.curve)
+        return Proved(found, error, threshold, is_ranked=found.ranking is not None)
+
+
+def _add_reading(routes: APIRouter, context: ApiContext, callers: Callers, measures: Measures) -> None:
+    @routes.get("", responses=documented(401, 403, 404, 409, 422, 503))
     async def list_reviews(
         request: Request,
         workflow: str | None = None,
         after: str | None = None,
         limit: Annotated[int, Query(ge=1, le=_MAX_PAGE)] = 50,
+        order: _Ordered = "oldest",
     ) -> Page:
-        """Tell what waits for a person, the oldest first, and who looks at which."""
-        if workflow is not None:
-            context.catalogue.named(workflow)
-        found = await waiting(context.store.database, workflow=workflow, after=after, limit=limit)
-        return Page(tuple(found), found[-1].place if len(found) == limit else None)
+        """Tell what waits for a person, and who looks at which."""
+        await _check_order(context, measures, workflow, order)
+        database = context.store.database
+        found = await waiting(database, workflow=workflow, after=after, limit=limit, order=order)
+        return Page(tuple(found), found[-1].place(order) if len(found) == limit else None)
 
     @routes.get("/{event_id}", responses=documented(401, 403, 404, 422, 503))
     async def show_review(event_id: str, request: Request, asked: Annotated[Revealing, Query()]) -> Seen:
@@ -153,14 +186,15 @@ def _seen(subject: Subject, item: Item | None, text: str | None) -> Seen:
     )
 
 
-def _add_claims(routes: APIRouter, context: ApiContext, callers: Callers) -> None:
+def _add_claims(routes: APIRouter, context: ApiContext, callers: Callers, measures: Measures) -> None:
     async def desk(request: Request) -> Desk:
         return desk_of(context, await callers.identify(request))
 
-    @routes.post("/next", responses=documented(401, 403, 404, 503))
-    async def claim_next(request: Request, workflow: str | None = None) -> Item:
-        """Claim the oldest item that nobody else looks at, for 15 minutes; 404 when there is none."""
-        return await (await desk(request)).claim_next(workflow)
+    @routes.post("/next", responses=documented(401, 403, 404, 409, 422, 503))
+    async def claim_next(request: Request, workflow: str | None = None, order: _Ordered = "oldest") -> Item:
+        """Claim the first item that nobody else looks at, for 15 minutes; 404 when there is none."""
+        await _check_order(context, measures, workflow, order)
+        return await (await desk(request)).claim_next(workflow, order)
 
     @routes.post("/{event_id}/claim", responses=_PROBLEMS)
     async def claim(event_id: str, request: Request) -> Item:
@@ -204,6 +238,14 @@ def _add_decisions(routes: APIRouter, context: ApiContext, callers: Callers) -> 
         result = await desk.send_back(_parsed(event_id), said)
         context.ring(result.workflow)
         return _resolved(result)
+
+
+async def _check_order(context: ApiContext, measures: Measures, workflow: str | None, order: Order) -> None:
+    """Raises NotFound for a workflow that is none, Conflict for an order that it does not deserve."""
+    if workflow is not None:
+        name = context.catalogue.named(workflow).workflow.name
+        if order == "doubted":
+            (await measures.of(name)).must_rank()
 
 
 def desk_of(context: ApiContext, caller: Caller) -> Desk:

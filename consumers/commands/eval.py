@@ -45,6 +45,7 @@ _SEED: Final = 0
 _From = Annotated[
     Origin, Parameter(name="--from", help="Cases from reviews, from files (or our own), or both.")
 ]
+_Keep = Annotated[bool, Parameter(negative="--no-keep", help="Keep the scores, for the workflow's page.")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +75,7 @@ def evaluate(
     out: Annotated[Path | None, Parameter(help="Write the report there, as JSON.")] = None,
     concurrency: Annotated[int, Parameter(help="Cases at once.", validator=Number(gte=1))] = 8,
     margin: Annotated[float, Parameter(help="A loss up to this share is none.", validator=_SHARE)] = MARGIN,
-    keep: Annotated[
-        bool, Parameter(negative="--no-keep", help="Keep the scores, for the workflow's page.")
-    ] = True,
+    keep: _Keep = True,
     as_json: Json = False,
 ) -> None:
     """Run labelled cases through the workflow NAME and score each field; no event is made of them.
@@ -85,13 +84,12 @@ def evaluate(
     those that `penstock eval add-from-reviews` added, and reading them is on record. Compared with a report
     of --against, by pairs of the same case, a field regresses when it got worse and may, by the 95 % interval
     of the difference, have lost more than the margin. Without PENSTOCK_MODELS__* the simulated model answers,
-    which says nothing about a real one. Where there is a database it keeps the figures of each version's last
-    evaluation, which the workflow's page shows; none is needed.
+    which says nothing about a real one. A database, where there is one, keeps the figures for the pages.
 
     Exit code 1 on a regression, 2 when cases or reports cannot be used, 6 when the model could not be asked
     for all cases; those are left out.
     """
-    from consumers.commands import keeping, scoreboard
+    from consumers.commands import scoreboard
     from consumers.commands.labelled import labelled
     from consumers.commands.running import run
 
@@ -99,11 +97,8 @@ def evaluate(
     given = partial(labelled, entry, cases, reviewed=_reviewed(settings, entry, origin), origin=origin)
     found, baseline = _checked(entry, given, against, out)
     done = run(_evaluate(settings, entry, found, alias=model, concurrency=concurrency))
-    if baseline is not None and done.report.cases:
-        done = _compared(done, baseline, margin)
-    _write(done, out)
-    if keep:
-        run(keeping.keep(settings, done))
+    done = _compared(done, baseline, margin)
+    _write(done, out, kept_by=settings if keep else None)
     scoreboard.show(done, margin=margin, against=str(against), out=out, as_json=as_json)
     _end(done)
 
@@ -248,10 +243,12 @@ async def _run(
     return end
 
 
-def _compared(done: Evaluated, baseline: "Report", margin: float) -> Evaluated:
+def _compared(done: Evaluated, baseline: "Report | None", margin: float) -> Evaluated:
     from pipeline.comparison import compare_reports, regressions
     from pipeline.report import InvalidReportError
 
+    if baseline is None or not done.report.cases:
+        return done
     try:
         comparison = compare_reports(baseline, done.report, seed=_SEED)
     except InvalidReportError as error:
@@ -261,8 +258,12 @@ def _compared(done: Evaluated, baseline: "Report", margin: float) -> Evaluated:
     return replace(done, comparison=comparison, baseline=baseline, regressions=worse)
 
 
-def _write(done: Evaluated, out: Path | None) -> None:
+def _write(done: Evaluated, out: Path | None, *, kept_by: "Settings | None") -> None:
+    from consumers.commands.keeping import keep
+    from consumers.commands.running import run
     from pipeline import report
 
     if out is not None and done.report.cases:
         out.write_text(report.write(done.report) + "\n", "utf-8")
+    if kept_by is not None:
+        run(keep(kept_by, done))

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from consumers.desk import Desk, Said
-    from infra.store.reviews import Item
+    from infra.store.reviews import Item, Order
     from schemas.changeset import Result
 
 app = App(name="review", help="What waits for a person: look, and decide.")
@@ -29,6 +29,13 @@ app.command(
 )
 
 Workflow = Annotated[str | None, Parameter(help="Only of this workflow.")]
+Ordered = Annotated[
+    Literal["oldest", "doubted"],
+    Parameter(
+        help="doubted: what has the lowest score first; of one workflow, and only where people's decisions "
+        "show that its score tells right from wrong (exit code 4)."
+    ),
+]
 Comment = Annotated[str, Parameter(allow_leading_hyphen=True, help="Why; receivers of the result see it.")]
 Revision = Annotated[
     int | None, Parameter(help="The revision that you looked at; if there is a newer one, nothing is done.")
@@ -50,9 +57,10 @@ def list_items(
     after: Annotated[
         str | None, Parameter(help="Go on behind this place, which the page before named.")
     ] = None,
+    order: Ordered = "oldest",
     as_json: Json = False,
 ) -> None:
-    """Events that wait for a person, the oldest first, and who looks at which."""
+    """Events that wait for a person, and who looks at which."""
     from consumers.commands import reviewing
     from infra.store import reviews
 
@@ -60,19 +68,24 @@ def list_items(
         async with _desk() as (desk, _):
             if workflow is not None:
                 desk.catalogue.named(workflow)
-            return await reviews.waiting(desk.store.database, workflow=workflow, after=after, limit=limit)
+            await _check_order(desk, workflow, order)
+            database = desk.store.database
+            return await reviews.waiting(database, workflow=workflow, after=after, limit=limit, order=order)
 
-    reviewing.tell_page(_run(work()), limit=limit, as_json=as_json)
+    reviewing.tell_page(_run(work()), limit=limit, order=order, as_json=as_json)
 
 
 @app.command(name="next")
-def next_item(*, workflow: Workflow = None, reveal: Reveal = False, as_json: Json = False) -> None:
-    """Claim the oldest item that nobody else looks at, for 15 minutes, and show it."""
+def next_item(
+    *, workflow: Workflow = None, order: Ordered = "oldest", reveal: Reveal = False, as_json: Json = False
+) -> None:
+    """Claim the first item that nobody else looks at, for 15 minutes, and show it."""
     from consumers.commands import reviewing
 
     async def work() -> dict[str, Any]:
         async with _desk() as (desk, _):
-            found = await desk.claim_next(workflow)
+            await _check_order(desk, workflow, order)
+            found = await desk.claim_next(workflow, order)
             return await reviewing.gather(desk, found.event_id, reveal=reveal)
 
     reviewing.tell(_run(work()), as_json=as_json)
@@ -178,6 +191,13 @@ def back(
 ) -> None:
     """Send it back to the machine, under today's version of its workflow; it waits behind live events."""
     _decide(reference, comment, revision, lambda desk, at, said: desk.send_back(at, said), as_json=as_json)
+
+
+async def _check_order(desk: "Desk", workflow: str | None, order: "Order") -> None:
+    from consumers.quality import measure
+
+    if order == "doubted" and workflow is not None:
+        (await measure(desk.store.database, desk.catalogue.named(workflow).workflow.name)).must_rank()
 
 
 _Decision = Callable[["Desk", "UUID", "Said"], Awaitable["Result"]]

@@ -15,7 +15,7 @@ from pipeline.receive import parse
 from schemas.decision import REOPENED
 
 if TYPE_CHECKING:
-    from infra.store.reviews import Item
+    from infra.store.reviews import Item, Order
     from schemas.changeset import Result
 
 
@@ -63,9 +63,9 @@ async def gather(desk: Desk, event_id: UUID, *, reveal: bool) -> dict[str, Any]:
     return {**told, "text": await desk.read(subject)} if reveal else told
 
 
-def tell_page(page: "Sequence[Item]", *, limit: int, as_json: bool) -> None:
+def tell_page(page: "Sequence[Item]", *, limit: int, order: "Order", as_json: bool) -> None:
     """A page of the queue."""
-    more = page[-1].place if page and len(page) == limit else None
+    more = page[-1].place(order) if page and len(page) == limit else None
     if as_json:
         output.emit_json({"items": list(page), "next": more})
         return

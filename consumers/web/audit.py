@@ -32,6 +32,9 @@ VIEWS: Final[tuple[tuple[str, dict[str, str]], ...]] = (
     ("Settings", {"kind": "configuration"}),
 )
 
+#: What an address may say beside its search.
+_NO_FILTERS: Final = ("said", "limit")
+
 
 class Shown(Filters):
     """A search, and the place behind which its page begins."""
@@ -102,7 +105,8 @@ def _values(site: Site, request: Request, page: list[Found] | None) -> dict[str,
 def asked_of(request: Request) -> tuple[Shown | None, str | None]:
     """The search in the address, or what is wrong with it: a form is not a reason for an error page."""
     given: dict[str, Any] = {name: text for name, text in request.query_params.items() if text.strip()}
-    given.pop("said", None)
+    for name in _NO_FILTERS:
+        given.pop(name, None)
     if fields := [text for text in request.query_params.getlist("field") if text.strip()]:
         given["field"] = fields
     try:
@@ -115,7 +119,7 @@ def asked_of(request: Request) -> tuple[Shown | None, str | None]:
 def query_of(request: Request) -> dict[str, str]:
     """What is searched for, without the empty fields of the form and the place of the page."""
     wanted = request.query_params.items()
-    return {name: text for name, text in wanted if text.strip() and name not in ("after", "said")}
+    return {name: text for name, text in wanted if text.strip() and name not in ("after", *_NO_FILTERS)}
 
 
 def _place(text: str) -> Place:

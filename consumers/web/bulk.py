@@ -26,6 +26,7 @@ TICK: Final = "at."
 _PATHS: Final[Mapping[Which, str]] = {"waiting": "/review/bulk", "dead": "/failures/bulk"}
 #: Filters of the form; others are kept as they are.
 _SHOWN: Final = ("text", "workflow", "reason", "since", "until")
+_LIMITS: Final = (100, 250, MAX_EVENTS)
 _MAX_VALUES: Final = 4
 _MAX_VALUE: Final = 40
 
@@ -69,8 +70,9 @@ async def _list(
     form: Mapping[str, str] | None = None,
 ) -> HTMLResponse:
     asked, misspelt = asked_of(request)
-    database, query = site.context.store.database, query_of(request)
-    found = None if asked is None else await candidates(database, asked.search, which, limit=MAX_EVENTS)
+    database, query, limit = site.context.store.database, query_of(request), _limit(request)
+    found = None if asked is None else await candidates(database, asked.search, which, limit=limit)
+    ours = _ours(query, limit)
     return site.page(
         "bulk.html",
         request,
@@ -80,14 +82,15 @@ async def _list(
         found=found,
         wrong=wrong or misspelt,
         query=query,
-        string=urlencode(query, doseq=True),
+        string=urlencode(ours, doseq=True),
         kept={name: text for name, text in query.items() if name not in _SHOWN},
-        words=words_of(query),
+        words=words_of(ours),
         ticked=None if form is None else [name for name in form if name.startswith(TICK)],
         comment=_comment(form or {}),
         told=_values,
         workflows=sorted(site.context.catalogue.by_name),
-        maximum=MAX_EVENTS,
+        limit=limit,
+        limits=_LIMITS,
     )
 
 
@@ -104,8 +107,18 @@ def _told(
         outcome=outcome,
         state=outcome.done[0].state if outcome.done else None,
         records=urlencode(mine),
-        string=urlencode(query_of(request), doseq=True),
+        string=urlencode(_ours(query_of(request), _limit(request)), doseq=True),
     )
+
+
+def _limit(request: Request) -> int:
+    """How many are shown: a page that comes at once, unless somebody wants more."""
+    text = request.query_params.get("limit", "")
+    return next((limit for limit in _LIMITS if text == str(limit)), _LIMITS[0])
+
+
+def _ours(query: Mapping[str, str], limit: int) -> dict[str, str]:
+    return {**query, "limit": str(limit)}
 
 
 def _chosen(form: Mapping[str, str]) -> list[Chosen]:

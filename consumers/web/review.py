@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlencode
 from uuid import UUID
@@ -19,7 +20,7 @@ from consumers.web.marked import pieces, spans
 from consumers.web.signals import known
 from consumers.web.site import Site
 from infra.store import history, judgements, reviews
-from infra.store.reviews import Item
+from infra.store.reviews import Item, Order
 from pipeline.catalogue import Entry
 from pipeline.errors import Conflict, InvalidCorrection, NotFound
 from schemas.changeset import Result
@@ -30,6 +31,25 @@ _PAGE: Final = 50
 _DIGITS: Final = 9
 #: Verdicts of a value that is where the model says.
 SURE: Final = ("exact", "normalised", "fuzzy", "ambiguous")
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """Along which queue somebody goes, and in which order; it is in every address of theirs."""
+
+    workflow: str = ""
+    order: Order = "oldest"
+
+    @classmethod
+    def of(cls, given: Mapping[str, str]) -> "Walk":
+        """What an address or a form says; a queue of all workflows has no order but that of time."""
+        workflow, order = given.get("workflow", ""), given.get("order", "")
+        return cls(workflow, "doubted" if workflow and order == "doubted" else "oldest")
+
+    @property
+    def query(self) -> dict[str, str]:
+        ordered = {"order": self.order} if self.order != "oldest" else {}
+        return {"workflow": self.workflow, **ordered} if self.workflow else {}
 
 
 def add(routes: APIRouter, site: Site) -> None:
@@ -43,24 +63,25 @@ def _add_queue(routes: APIRouter, site: Site) -> None:
     context = site.context
 
     @routes.get("/review")
-    async def show_queue(request: Request, workflow: str = "", after: str = "") -> HTMLResponse:
+    async def show_queue(
+        request: Request, workflow: str = "", after: str = "", order: str = ""
+    ) -> HTMLResponse:
+        """In the order of doubt where the score deserves that, unless somebody wants the oldest first."""
         caller = await site.reader(request)
+        ranking = None
         if workflow:
-            context.catalogue.named(workflow)
-        page = await reviews.waiting(
-            context.store.database, workflow=workflow or None, after=after or None, limit=_PAGE + 1
-        )
+            ranking = (await site.measures.of(context.catalogue.named(workflow).workflow.name)).ranking
+        walk = Walk(workflow, "doubted" if ranking and order != "oldest" else "oldest")
         return site.page(
             "review.html",
             request,
             caller,
-            rows=page[:_PAGE],
+            **await _queue(site, walk, after, {"order": walk.order} if ranking else {}),
             workflow=workflow,
+            order=walk.order,
+            ranking=ranking,
             of=request.query_params.get("of", ""),
             workflows=sorted(context.catalogue.by_name),
-            more=urlencode({"workflow": workflow, "after": page[_PAGE - 1].place})
-            if len(page) > _PAGE
-            else None,
             is_first=not after,
             who=caller.actor.name,
             may_review=caller.may("review"),
@@ -72,10 +93,9 @@ def _add_claims(routes: APIRouter, site: Site) -> None:
 
     @routes.post("/review/next")
     async def claim_next(request: Request) -> RedirectResponse:
-        """The oldest item that nobody looks at."""
+        """The first item that nobody looks at."""
         caller, form = await site.reader(request), await read_form(request)
-        workflow = form.get("workflow", "")
-        return await _go_on(desk_of(context, caller), workflow, None, {})
+        return await _go_on(desk_of(context, caller), Walk.of(form), None, {})
 
     @routes.post("/review/{event_id}/claim")
     async def claim(event_id: UUID, request: Request) -> Response:
@@ -84,37 +104,51 @@ def _add_claims(routes: APIRouter, site: Site) -> None:
         if request.headers.get("hx-request") == "true":
             return await _held(site, request, caller, event_id)
         await desk_of(context, caller).claim(event_id)
-        return RedirectResponse(_desk_url(event_id, form.get("workflow", "")), 303)
+        return RedirectResponse(_desk_url(event_id, Walk.of(form)), 303)
+
+
+async def _queue(site: Site, walk: Walk, after: str, ordered: Mapping[str, str]) -> dict[str, Any]:
+    """A page of it, and the addresses of the first and of the next one."""
+    page = await reviews.waiting(
+        site.context.store.database,
+        workflow=walk.workflow or None,
+        after=after or None,
+        limit=_PAGE + 1,
+        order=walk.order,
+    )
+    query = {**walk.query, **ordered}
+    more = {**query, "after": page[_PAGE - 1].place(walk.order)} if len(page) > _PAGE else None
+    return {"rows": page[:_PAGE], "first": urlencode(query), "more": more and urlencode(more)}
 
 
 def _add_desk(routes: APIRouter, site: Site) -> None:
     @routes.get("/review/{event_id}")
-    async def show_desk(event_id: UUID, request: Request, workflow: str = "") -> HTMLResponse:
+    async def show_desk(event_id: UUID, request: Request) -> HTMLResponse:
         """The text is read, and that is on record."""
         caller = await site.reader(request)
-        return await _show(site, request, caller, event_id, workflow)
+        return await _show(site, request, caller, event_id, Walk.of(request.query_params))
 
     @routes.get("/review/{event_id}/decide")
     async def show_again(event_id: UUID) -> RedirectResponse:
         """Where a browser stands after what could not be decided; opened anew, it is the desk."""
-        return RedirectResponse(_desk_url(event_id, ""), 303)
+        return RedirectResponse(_desk_url(event_id, Walk()), 303)
 
     @routes.post("/review/{event_id}/decide")
     async def decide(event_id: UUID, request: Request) -> Any:
         """As the form says; then to the next item. What cannot be done comes back with what was typed."""
         caller, form = await site.reader(request), await read_form(request)
-        desk, workflow = desk_of(site.context, caller), form.get("workflow", "")
+        desk, walk = desk_of(site.context, caller), Walk.of(form)
         _, item = await desk.look(event_id)
-        _, after = await _beside(site, item, workflow)
+        _, after = await _beside(site, item, walk)
         try:
             result = await _decided(site, desk, event_id, form)
         except (Conflict, InvalidCorrection) as error:
-            return await _show(site, request, caller, event_id, workflow, wrong=error, form=form)
+            return await _show(site, request, caller, event_id, walk, wrong=error, form=form)
         site.context.ring(result.workflow)
         said = {"said": str(result.state), "of": str(event_id)}
         if item is None:
             return RedirectResponse(f"/events/{event_id}/story?{urlencode(said)}", 303)
-        return await _go_on(desk, workflow, after, said)
+        return await _go_on(desk, walk, after, said)
 
 
 async def _decided(site: Site, desk: Desk, event_id: UUID, form: Mapping[str, str]) -> Result:
@@ -145,7 +179,7 @@ async def _show(
     request: Request,
     caller: Caller,
     event_id: UUID,
-    workflow: str,
+    walk: Walk,
     *,
     wrong: Conflict | InvalidCorrection | None = None,
     form: Mapping[str, str] | None = None,
@@ -155,7 +189,7 @@ async def _show(
     entry = site.context.catalogue.named(subject.event.workflow)
     newest = subject.newest
     text = None if subject.event.is_erased else await desk.read(subject)
-    before, after = await _beside(site, item, workflow)
+    before, after = await _beside(site, item, walk)
     return site.page(
         "desk.html",
         request,
@@ -171,9 +205,9 @@ async def _show(
         comment=(form or {}).get("comment", ""),
         longest=MAX_REASON_LENGTH,
         wrong=wrong,
-        workflow=workflow,
-        before=before and _desk_url(before, workflow),
-        after=after and _desk_url(after, workflow),
+        walk=walk,
+        before=before and _desk_url(before, walk),
+        after=after and _desk_url(after, walk),
         is_running=item is None and newest.outcome is None,
         of=request.query_params.get("of", ""),
         sure=SURE,
@@ -212,11 +246,11 @@ async def _own(site: Site, entry: Entry, newest: Result, form: Mapping[str, str]
     }
 
 
-async def _beside(site: Site, item: Item | None, workflow: str) -> tuple[UUID | None, UUID | None]:
-    """What stands before and behind it in the queue that is walked; nothing for what does not wait."""
-    if item is None:
+async def _beside(site: Site, item: Item | None, walk: Walk) -> tuple[UUID | None, UUID | None]:
+    """What stands before and behind it on the way."""
+    if item is None or walk.workflow not in ("", item.workflow):
         return None, None
-    return await reviews.beside(site.context.store.database, item, workflow or None)
+    return await reviews.beside(site.context.store.database, item, walk.workflow or None, walk.order)
 
 
 def _taken(item: Item | None, caller: Caller) -> Item | None:
@@ -224,20 +258,20 @@ def _taken(item: Item | None, caller: Caller) -> Item | None:
     return item if item and item.claimed_by not in (None, caller.actor.name) else None
 
 
-async def _go_on(desk: Desk, workflow: str, after: UUID | None, said: Mapping[str, str]) -> RedirectResponse:
-    """To the next item that is free: the one behind, else the oldest, else to the queue, which is empty."""
+async def _go_on(desk: Desk, walk: Walk, after: UUID | None, said: Mapping[str, str]) -> RedirectResponse:
+    """To the next item that is free: the one behind, else the first, else to the queue, which is empty."""
     try:
         found = after and (await desk.claim(after)).event_id
     except (Conflict, NotFound):
         found = None
     try:
-        found = found or (await desk.claim_next(workflow or None)).event_id
+        found = found or (await desk.claim_next(walk.workflow or None, walk.order)).event_id
     except NotFound:
-        query = {**({"workflow": workflow} if workflow else {}), **said}
+        query = {**walk.query, **said}
         return RedirectResponse(f"/review?{urlencode(query)}" if query else "/review", 303)
-    return RedirectResponse(_desk_url(found, workflow, **said), 303)
+    return RedirectResponse(_desk_url(found, walk, **said), 303)
 
 
-def _desk_url(event_id: UUID, workflow: str, **more: str) -> str:
-    query = {**({"workflow": workflow} if workflow else {}), **more}
+def _desk_url(event_id: UUID, walk: Walk, **more: str) -> str:
+    query = {**walk.query, **more}
     return f"/review/{event_id}?{urlencode(query)}" if query else f"/review/{event_id}"

@@ -73,8 +73,9 @@ _FILL: Final = (
     FROM made
     """,
     """
-    INSERT INTO review (id, event_id, revision, workflow, reasons, created_at)
-    SELECT event_id, event_id, 1, workflow, '["large amount"]', at FROM made WHERE outcome = 'needs_review'
+    INSERT INTO review (id, event_id, revision, workflow, reasons, sampled, rank, created_at)
+    SELECT event_id, event_id, 1, workflow, '["large amount"]', false, n %% 1000 / 10, at
+    FROM made WHERE outcome = 'needs_review'
     LIMIT %(reviews)s
     """,
     """
@@ -122,6 +123,11 @@ def _paths(event_id: str, record_id: str) -> dict[str, str]:
         "overview": "/",
         "review": "/review",
         "review of a workflow": "/review?workflow=receipts",
+        "review, many at once": "/review/bulk?workflow=receipts",
+        "review, 500 at once": "/review/bulk?workflow=receipts&limit=500",
+        "review, an id of many": f"/review/bulk?text={event_id}",
+        "review, words of many": "/review/bulk?text=large+amount",
+        "review, none of many": "/review/bulk?outcome=dead",
         "desk": f"/review/{event_id}",
         "audit": "/audit",
         "audit, needs review": audit(outcome="needs_review"),

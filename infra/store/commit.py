@@ -218,6 +218,7 @@ def _review(changeset: Changeset) -> dict[str, Any]:
     return {
         "id": changeset.review.id if changeset.review else None,
         "sampled": changeset.review is not None and changeset.review.sampled,
+        "rank": changeset.review.rank if changeset.review else None,
         "event_id": changeset.event.event_id,
         "revision": changeset.result.revision,
         "workflow": changeset.result.workflow,

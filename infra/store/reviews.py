@@ -1,4 +1,7 @@
-"""The queue of the people: which events wait for one, the oldest first, and who looks at which.
+"""The queue of the people: which events wait for one, in which order, and who looks at which.
+
+The order is that of time, or within a workflow that of rank: what a sample drew, then what is doubted most.
+Whether a score deserves that is asked elsewhere.
 
 An item is written with the decision that asks for a person, and deleted by the commit of what they
 decide; `result` and `audit_record` keep what it was. A claim only tells others to look elsewhere: what
@@ -8,7 +11,8 @@ keeps two decisions apart is the revision that each expects.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from math import isfinite
+from typing import Any, Final, Literal
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, and_, case, literal, or_, select, tuple_, update
@@ -25,7 +29,12 @@ from pipeline.sample import SAMPLED
 #: Long enough to read a contract; who needs longer claims again.
 LEASE_SECONDS: Final = 900.0
 
+Order = Literal["oldest", "doubted"]
+
 item = t.review.c
+_OLDEST: Final[tuple[ColumnElement[Any], ...]] = (item.created_at, item.id)
+#: With the workflow before them, as their index has it: a queue of several has no common rank.
+_DOUBTED: Final[tuple[ColumnElement[Any], ...]] = (item.rank, *_OLDEST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,39 +52,46 @@ class Item:
     revision: int
     reasons: tuple[str, ...]
     sampled: bool
+    rank: float
     created_at: datetime
     claimed_by: str | None
     claimed_at: datetime | None
     claimed_until: datetime | None
 
-    @property
-    def place(self) -> str:
-        """Where it stands in the list, for `waiting(after=...)`."""
-        return f"{self.created_at.isoformat()}/{self.item_id}"
+    def place(self, order: Order = "oldest") -> str:
+        """Where it stands in the list, for `waiting(after=...)` of the same order."""
+        place = f"{self.created_at.isoformat()}/{self.item_id}"
+        return place if order == "oldest" else f"{self.rank}/{place}"
 
 
 async def waiting(
-    database: Database, *, workflow: str | None = None, after: str | None = None, limit: int = 50
+    database: Database,
+    *,
+    workflow: str | None = None,
+    after: str | None = None,
+    limit: int = 50,
+    order: Order = "oldest",
 ) -> list[Item]:
     """A page of the queue, behind the `place` of the last item of the page before."""
-    query = _items(workflow).limit(limit)
+    keys = _keys(workflow, order)
+    query = _items(workflow).order_by(*keys).limit(limit)
     if after is not None:
-        query = query.where(tuple_(item.created_at, item.id) > _place(after))
+        query = query.where(tuple_(*keys) > _place(after, order))
     async with database.read() as connection:
         return await _items_of(connection, query)
 
 
 async def beside(
-    database: Database, found: Item, workflow: str | None = None
+    database: Database, found: Item, workflow: str | None = None, order: Order = "oldest"
 ) -> tuple[UUID | None, UUID | None]:
     """The events that stand before and behind an item in the queue."""
-    own = tuple_(literal(found.created_at, item.created_at.type), literal(found.item_id, item.id.type))
-    place = tuple_(item.created_at, item.id)
+    keys = _keys(workflow, order)
+    own, place = _place(found.place(order), order), tuple_(*keys)
     some = select(item.event_id).limit(1)
     some = some if workflow is None else some.where(item.workflow == workflow)
     async with database.read() as connection:
-        before = some.where(place < own).order_by(item.created_at.desc(), item.id.desc())
-        behind = some.where(place > own).order_by(item.created_at, item.id)
+        before = some.where(place < own).order_by(*(key.desc() for key in keys))
+        behind = some.where(place > own).order_by(*keys)
         return (await connection.scalar(before)), (await connection.scalar(behind))
 
 
@@ -97,10 +113,15 @@ async def claim(
 
 
 async def claim_next(
-    database: Database, *, who: str, workflow: str | None = None, lease_seconds: float = LEASE_SECONDS
+    database: Database,
+    *,
+    who: str,
+    workflow: str | None = None,
+    order: Order = "oldest",
+    lease_seconds: float = LEASE_SECONDS,
 ) -> Item | None:
-    """Claim the oldest item that nobody looks at; the own ones count as nobody's, so none is forgotten."""
-    first = select(item.id).where(_is_free(who)).order_by(item.created_at, item.id).limit(1)
+    """Claim the first item that nobody looks at; the own ones count as nobody's, so none is forgotten."""
+    first = select(item.id).where(_is_free(who)).order_by(*_keys(workflow, order)).limit(1)
     if workflow is not None:
         first = first.where(item.workflow == workflow)
     async with database.write() as connection:
@@ -151,18 +172,20 @@ def _is_free(who: str) -> ColumnElement[bool]:
     return or_(item.claimed_until.is_(None), item.claimed_until <= NOW, item.claimed_by == who)
 
 
+def _keys(workflow: str | None, order: Order) -> tuple[ColumnElement[Any], ...]:
+    if order == "doubted" and workflow is None:
+        raise Conflict("only the queue of one workflow can be ordered by doubt; name it")
+    return _OLDEST if order == "oldest" else _DOUBTED
+
+
 def _items(workflow: str | None = None) -> Select[Any]:
-    query = (
-        select(
-            t.review,
-            t.event.c.source,
-            t.event.c.source_id,
-            t.event.c.subject_hash,
-            (item.claimed_until > NOW).label("claimed"),
-        )
-        .join(t.event, t.event.c.event_id == item.event_id)
-        .order_by(item.created_at, item.id)
-    )
+    query = select(
+        t.review,
+        t.event.c.source,
+        t.event.c.source_id,
+        t.event.c.subject_hash,
+        (item.claimed_until > NOW).label("claimed"),
+    ).join(t.event, t.event.c.event_id == item.event_id)
     return query if workflow is None else query.where(item.workflow == workflow)
 
 
@@ -195,6 +218,7 @@ def _item(row: Mapping[str, Any]) -> Item:
         # Those of an event with a subject are the result's, and a result that nobody doubts has none.
         reasons=(SAMPLED,) if row["sampled"] else tuple(row["reasons"]),
         sampled=row["sampled"],
+        rank=row["rank"],
         created_at=row["created_at"],
         claimed_by=row["claimed_by"] if is_claimed else None,
         claimed_at=row["claimed_at"] if is_claimed else None,
@@ -202,12 +226,15 @@ def _item(row: Mapping[str, Any]) -> Item:
     )
 
 
-def _place(text: str) -> Any:
+def _place(text: str, order: Order) -> Any:
+    """What `Item.place` gave, as a row of the keys; raises NotFound."""
     try:
-        since, _, last = text.partition("/")
-        when, which = datetime.fromisoformat(since), UUID(last)
-        if when.tzinfo is None:
-            raise ValueError("no zone")
+        rank, _, rest = text.partition("/") if order == "doubted" else ("0", "", text)
+        since, _, last = rest.partition("/")
+        first, when, which = float(rank), datetime.fromisoformat(since), UUID(last)
+        if when.tzinfo is None or not isfinite(first):
+            raise ValueError("no place")
     except ValueError as error:
         raise NotFound("no such place in the list; pass on the one that the page before named") from error
-    return tuple_(literal(when, item.created_at.type), literal(which, item.id.type))
+    oldest = literal(when, item.created_at.type), literal(which, item.id.type)
+    return tuple_(*oldest) if order == "oldest" else tuple_(literal(first, item.rank.type), *oldest)

@@ -88,6 +88,7 @@ class ReviewRow(SQLModel, table=True):
     __table_args__ = (
         Index("review_waiting", "workflow", "created_at", "id"),
         Index("review_oldest", "created_at", "id"),
+        Index("review_rank", "workflow", "rank", "created_at", "id"),
     )
 
     id: UUID = Field(primary_key=True, sa_type=Uuid)
@@ -97,6 +98,8 @@ class ReviewRow(SQLModel, table=True):
     reasons: list[str] = json()
     #: Published, and looked at all the same.
     sampled: bool = False
+    #: The score of its answer, 0 without one; of a sampled one -1. The lowest comes first.
+    rank: float = 0.0
     created_at: datetime = utc_time()
     claimed_by: str | None = None
     claimed_at: datetime | None = utc_time(default=None)

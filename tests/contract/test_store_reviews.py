@@ -55,7 +55,7 @@ async def test_pages_walk_the_queue_from_the_oldest_and_leave_none_out(store: Sq
 
     walked: list[Item] = []
     while page := await reviews.waiting(
-        store.database, workflow=LANE, after=walked[-1].place if walked else None, limit=2
+        store.database, workflow=LANE, after=walked[-1].place() if walked else None, limit=2
     ):
         walked += page
 
@@ -71,7 +71,7 @@ async def test_a_page_goes_on_behind_an_item_that_is_resolved_meanwhile(store: S
 
     await store.commit([await approval(store, every[1])])
 
-    assert ids(await reviews.waiting(store.database, after=page[-1].place)) == every[2:]
+    assert ids(await reviews.waiting(store.database, after=page[-1].place())) == every[2:]
 
 
 @pytest.mark.parametrize("place", ["", "x", f"2024-05-17/{UUID(int=1)}", "2024-05-17T00:00:00+00:00/1"])
@@ -217,3 +217,49 @@ async def test_a_sampled_event_waits_though_it_is_published_and_its_approval_pub
     assert await states(store.database, [claim.event]) == ["approved"]
     topics = [message.topic for message in await store.unpublished(limit=10)]
     assert sorted(topics) == sorted([*(message.topic for message in before), "audit.records.v1"])
+
+
+async def ranked_by(store: SqlStore, ranks: Sequence[float]) -> list[UUID]:
+    """Events that wait, the oldest first, with these ranks."""
+    found = await doubted(store, len(ranks))
+    for event_id, rank in zip(found, ranks, strict=True):
+        async with store.database.write() as connection:
+            await connection.execute(
+                update(t.review).where(t.review.c.event_id == event_id).values(rank=rank)
+            )
+    return found
+
+
+async def test_a_workflow_s_queue_can_begin_with_what_is_doubted_most(store: SqlStore) -> None:
+    every = await ranked_by(store, [99.99, 0.0, 91.0, 99.99, 91.5])
+    ranked = [every[place] for place in (1, 2, 4, 0, 3)]
+
+    walked: list[Item] = []
+    while page := await reviews.waiting(
+        store.database,
+        workflow=LANE,
+        after=walked[-1].place("doubted") if walked else None,
+        limit=2,
+        order="doubted",
+    ):
+        walked += page
+
+    assert ids(walked) == ranked
+    for number, item in enumerate(walked):
+        before, behind = await reviews.beside(store.database, item, LANE, "doubted")
+        assert before == (ranked[number - 1] if number else None)
+        assert behind == (ranked[number + 1] if number < 4 else None)
+    first = await reviews.claim_next(store.database, who=ADA, workflow=LANE, order="doubted")
+    second = await reviews.claim_next(store.database, who=BOB, workflow=LANE, order="doubted")
+    assert [first and first.event_id, second and second.event_id] == ranked[:2]
+
+
+async def test_several_workflows_have_no_common_doubt(store: SqlStore) -> None:
+    with pytest.raises(Conflict, match="one workflow"):
+        await reviews.waiting(store.database, order="doubted")
+
+
+@pytest.mark.parametrize("place", ["", "nan/2026-11-21T08:00:00+00:00/1", "1e999/x", "5", "5/2026-11-21/5"])
+async def test_a_place_that_is_none_in_this_order_is_told(store: SqlStore, place: str) -> None:
+    with pytest.raises(NotFound, match="no such place"):
+        await reviews.waiting(store.database, workflow=LANE, after=place, order="doubted")

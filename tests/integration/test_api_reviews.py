@@ -18,6 +18,7 @@ from schemas import review
 from tests.api_world import DIALECTS, JSON, Api, add_token, database, running
 from tests.builders import SCRIBE, Facts, answer_of, entry
 from tests.contract.private import VAULT, about
+from tests.integration.judging import doubted, judged
 
 DATA = {"city": "Oban", "amount": "250.00"}
 
@@ -226,6 +227,7 @@ async def test_the_contract_is_in_the_description(api: Api) -> None:
         "reviews",
         "next",
         "bulk",
+        "quality",
         "{event_id}",
         "claim",
         "release",
@@ -236,3 +238,27 @@ async def test_the_contract_is_in_the_description(api: Api) -> None:
     }
     body = described["paths"]["/api/reviews/{event_id}/correct"]["post"]["requestBody"]
     assert body["content"]["application/json"]["schema"]["required"] == ["revision", "data"]
+
+
+async def test_a_queue_is_ranked_by_doubt_only_where_people_proved_the_score(api: Api) -> None:
+    path, viewer = "/api/reviews?workflow=notes&order=doubted", api.bearer("viewer")
+    status, refused = await api.send(path, b"", viewer, method="GET")
+    assert (status, "from 30 of each on" in refused["detail"]) == (409, True)
+    assert (await api.send("/api/reviews?order=doubted", b"", viewer, method="GET"))[0] == 409
+
+
+async def test_what_people_proved_is_told_with_a_threshold(rows: Database) -> None:
+    async with running(rows) as api:
+        for sampled, first in ((False, 100), (True, 200)):
+            await judged(api.store, range(first, first + 31), 100, right=True, sampled=sampled)
+            await judged(api.store, range(first + 40, first + 71), 91, right=False, sampled=sampled)
+        await doubted(api.store, 300, 95)
+        await doubted(api.store, 301, 92)
+
+        path = "/api/reviews/quality?workflow=notes&error=0.2"
+        _, told = await api.send(path, b"", method="GET")
+        _, ranked = await api.send("/api/reviews?workflow=notes&order=doubted", b"", method="GET")
+
+    assert (told["is_ranked"], told["threshold"]["threshold"]) == (True, 100.0)
+    assert told["measured"]["doubted"]["separation"]["score"]["value"] == 1.0
+    assert [one["id"] for one in ranked["items"]] == ["note-301", "note-300"]

@@ -226,3 +226,10 @@ def test_many_are_shown_first_then_decided_by_one_command(desk: Shell) -> None:
     assert review(desk, "bulk", "approve", "--outcome", "dead", "--yes").code == 0
     assert review(desk, "bulk", "reject").code == 2
     assert desk.penstock("audit", "verify", "--json").json["ok"] is True
+
+
+def test_a_queue_of_few_decisions_cannot_be_ranked(desk: Shell) -> None:
+    for words in (("list",), ("next",)):
+        ended = review(desk, *words, "--workflow", "receipts", "--order", "doubted")
+        assert (ended.code, "cannot be ranked by doubt" in ended.err) == (4, True)
+    assert review(desk, "next", "--order", "doubted").code == 4

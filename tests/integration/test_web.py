@@ -335,3 +335,34 @@ async def test_signals_of_few_events_mean_nothing_yet(api: Api) -> None:
     assert "0 right and 3 wrong; from 30 of each on there are numbers" in page
     assert "What they mean here is not known yet: 0 right and 3 wrong" in desk
     assert "AUROC" not in desk
+
+
+async def test_a_queue_is_ranked_where_the_score_deserves_it_and_says_so(api: Api) -> None:
+    await judged(api.store, range(100, 131), 100, right=True)
+    await judged(api.store, range(140, 171), 91, right=False)
+    sure, doubtful = [await doubted(api.store, number, score) for number, score in ((300, 99), (301, 92))]
+
+    every, ranked = await see(api, "/review"), await see(api, "/review?workflow=notes")
+    oldest = await see(api, "/review?workflow=notes&order=oldest")
+    first = await do(api, "/review/next", workflow="notes", order="doubted")
+    await doubted(api.store, 302, 100, sampled=True)
+    drawn = await see(api, "/review?workflow=notes")
+
+    assert drawn.index("note-302") < drawn.index("note-301") < drawn.index("note-300")
+    assert "Ranked by score" in ranked
+    assert ranked.index("note-301") < ranked.index("note-300")
+    assert "The most doubted first</a>" in oldest
+    for page in (every, oldest):
+        assert page.index("note-300") < page.index("note-301")
+    assert first == f"/review/{doubtful.event_id}?workflow=notes&order=doubted"
+    assert f'href="/review/{sure.event_id}?workflow=notes&amp;order=doubted"' in await see(api, first)
+
+
+async def test_a_queue_without_a_signal_is_the_oldest_first_and_says_so(api: Api) -> None:
+    await doubted(api.store, 300, 99)
+    await doubted(api.store, 301, 92)
+
+    page = await see(api, "/review?workflow=notes")
+
+    assert "Not ranked" in page
+    assert page.index("note-300") < page.index("note-301")
