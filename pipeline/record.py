@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from pipeline import publish, trail
@@ -14,10 +14,8 @@ from pipeline.errors import (
     CallCancelled,
     DeadlineExceeded,
     InputRefused,
-    MessageTooLarge,
     PermanentError,
     PipelineError,
-    Unstorable,
 )
 from pipeline.extract import GiveUp
 from pipeline.sample import FIRST, SAMPLED
@@ -42,6 +40,18 @@ from schemas.messages import ResultMessage
 _ANY_RESULT: Final = ResultMessage[Any]
 
 
+class _Found(NamedTuple):
+    """What is known of an event when its calls are over."""
+
+    data: Mapping[str, Any] | None = None
+    evidence: Mapping[str, Any] | None = None
+    model: str | None = None
+    cost_micros: int | None = None
+
+
+_NOTHING: Final = _Found()
+
+
 def decided(
     claimed: Claimed,
     entry: Entry,
@@ -59,8 +69,9 @@ def decided(
     A `sampled` one is published all the same, with a review item beside it.
     """
     outcome, reasons = decision.outcome, decision.reasons
-    empty = _without_data(claimed.event, claimed.revision, entry, outcome, reasons, now=now)
-    result = _with_answer(empty, answer)
+    data, evidence = answer.value.model_dump(mode="json"), trail.evidence_of(answer.evidence)
+    found = _Found(data, evidence, answer.model, cost_of(answer.attempts))
+    result = _result(claimed.event, claimed.revision, entry, outcome, reasons, found, now=now)
     record = trail.decision(
         result,
         claimed.event,
@@ -73,15 +84,14 @@ def decided(
     )
     messages: tuple[OutboxMessage, ...] = ()
     if decision.outcome.may_be_acted_on:
-        message = _result_body(result, claimed, answer.value)
-        topic = entry.workflow.produces
-        messages = (publish.result_message(result, claimed.event, record, topic=topic, body=message),)
+        messages = (_published(result, claimed, entry, record, answer.value),)
     guard = ClaimToken(claimed.token)
-    ended = _changeset(result, claimed.event, guard, record, messages, code="policy", scribe=scribe)
-    if sampled or ended.review:
-        why, rank = ((SAMPLED,), FIRST) if sampled else (reasons, answer.score)
-        ended = replace(ended, review=ReviewItem(_item_id(result), why, sampled, rank))
-    return replace(ended, indexed=entry.workflow.indexed)
+    indexed = entry.workflow.indexed
+    ended = _changeset(result, claimed.event, guard, record, messages, indexed, code="policy", scribe=scribe)
+    if not (sampled or ended.review):
+        return ended
+    why, rank = ((SAMPLED,), FIRST) if sampled else (reasons, answer.score)
+    return replace(ended, review=ReviewItem(_item_id(result), why, sampled, rank))
 
 
 def degraded(
@@ -98,19 +108,15 @@ def degraded(
 ) -> Changeset:
     """No model had an answer that is good enough, for `reason`; `value` is by the workflow's own rules."""
     reasons = (*_causes(reason, attempts), "the answer is by the workflow's own rules, not by a model")
-    result = replace(
-        _without_data(claimed.event, claimed.revision, entry, Outcome.DEGRADED, reasons, now=now),
-        data=value.model_dump(mode="json"),
-        cost_micros=cost_of(attempts),
-    )
+    found = _Found(value.model_dump(mode="json"), cost_micros=cost_of(attempts))
+    result = _result(claimed.event, claimed.revision, entry, Outcome.DEGRADED, reasons, found, now=now)
     record = trail.decision(
         result, claimed.event, attempts, code=reason, scribe=scribe, flags=flags, judged=judged
     )
-    body, topic = _result_body(result, claimed, value), entry.workflow.produces
-    message = publish.result_message(result, claimed.event, record, topic=topic, body=body)
+    message = _published(result, claimed, entry, record, value)
     guard = ClaimToken(claimed.token)
-    ended = _changeset(result, claimed.event, guard, record, (message,), code=reason, scribe=scribe)
-    return replace(ended, indexed=entry.workflow.indexed)
+    indexed = entry.workflow.indexed
+    return _changeset(result, claimed.event, guard, record, (message,), indexed, code=reason, scribe=scribe)
 
 
 def given_up(
@@ -135,26 +141,29 @@ def given_up(
     causes = (detail,) if detail else _causes(end.reason, attempts)
     reasons = (*causes, *(doubted.complaints if doubted else ()), *why)
     outcome = Outcome.DEAD if end.dead else Outcome.NEEDS_REVIEW
-    result = _without_data(claimed.event, claimed.revision, entry, outcome, reasons, now=now)
-    result = replace(result, cost_micros=cost_of(attempts))
-    if doubted is not None and not end.dead:
-        data = doubted.value.model_dump(mode="json")
-        result = replace(result, data=data, evidence=trail.evidence_of(doubted.evidence))
+    draft = None if end.dead else doubted
+    found = _Found(cost_micros=cost_of(attempts))
+    if draft is not None:
+        found = found._replace(
+            data=draft.value.model_dump(mode="json"), evidence=trail.evidence_of(draft.evidence)
+        )
+    result = _result(claimed.event, claimed.revision, entry, outcome, reasons, found, now=now)
     record = trail.decision(
         result, claimed.event, attempts, code=end.reason, scribe=scribe, flags=flags, judged=judged
     )
     guard = ClaimToken(claimed.token)
-    ended = _changeset(result, claimed.event, guard, record, (), code=end.reason, scribe=scribe)
-    if doubted is not None and ended.review:
-        score = support((doubted.evidence[path] for path in doubted.evidence), attempts=len(attempts))
-        ended = replace(ended, review=replace(ended.review, rank=score))
-    return replace(ended, indexed=entry.workflow.indexed)
+    indexed = entry.workflow.indexed
+    ended = _changeset(result, claimed.event, guard, record, (), indexed, code=end.reason, scribe=scribe)
+    if draft is None or not ended.review:
+        return ended
+    score = support((draft.evidence[path] for path in draft.evidence), attempts=len(attempts))
+    return replace(ended, review=replace(ended.review, rank=score))
 
 
 def refused(claimed: Claimed, entry: Entry, why: str, *, now: datetime, scribe: Scribe) -> Changeset:
     """The text is not one that a model should read; no call was made."""
     reasons = (str(InputRefused()), why)
-    result = _without_data(claimed.event, claimed.revision, entry, Outcome.REFUSED_INPUT, reasons, now=now)
+    result = _result(claimed.event, claimed.revision, entry, Outcome.REFUSED_INPUT, reasons, now=now)
     record = trail.decision(result, claimed.event, (), code=InputRefused.reason, scribe=scribe)
     guard = ClaimToken(claimed.token)
     return _changeset(result, claimed.event, guard, record, (), code=InputRefused.reason, scribe=scribe)
@@ -164,7 +173,7 @@ def dead_at_the_door(
     event: Received, entry: Entry, error: PermanentError, *, now: datetime, scribe: Scribe
 ) -> Changeset:
     """Bytes that are no valid event: stored, told on the dead topic, never worked on."""
-    result = _without_data(event, 1, entry, Outcome.DEAD, (str(error),), now=now)
+    result = _result(event, 1, entry, Outcome.DEAD, (str(error),), now=now)
     record = trail.decision(result, event, (), code=error.reason, scribe=scribe)
     return _changeset(result, event, NewEvent(), record, (), code=error.reason, scribe=scribe)
 
@@ -179,29 +188,10 @@ def bury(changeset: Changeset, error: PermanentError, *, scribe: Scribe) -> Chan
     return replace(buried, charge=changeset.charge)
 
 
-def flaw(changeset: Changeset, *, max_message_bytes: int) -> PermanentError | None:
-    """What keeps a changeset from being written, as far as can be known before the statement."""
-    if any(message.size > max_message_bytes for message in changeset.outbox):
-        return MessageTooLarge(f"the outgoing message is larger than {max_message_bytes} bytes")
-    if "\0" in "".join(_texts(changeset.result.data)):
-        return Unstorable("the result holds a NUL character")
-    return None
-
-
 def cost_of(attempts: Sequence[Attempt]) -> int | None:
     """Micro-units of all attempts; None when no price is set."""
     costs = [attempt.cost_micros for attempt in attempts if attempt.cost_micros is not None]
     return sum(costs) if costs else None
-
-
-def _texts(value: Any) -> list[str]:
-    if isinstance(value, str):
-        return [value]
-    if isinstance(value, Mapping):
-        return [text for pair in value.items() for item in pair for text in _texts(item)]
-    if isinstance(value, list | tuple):
-        return [text for item in value for text in _texts(item)]
-    return []
 
 
 def _causes(reason: str, attempts: Sequence[Attempt]) -> tuple[str, ...]:
@@ -224,8 +214,15 @@ def sentence(reason: str) -> str:
     return reason
 
 
-def _without_data(
-    event: Received, revision: int, entry: Entry, outcome: Outcome, reasons: tuple[str, ...], *, now: datetime
+def _result(
+    event: Received,
+    revision: int,
+    entry: Entry,
+    outcome: Outcome,
+    reasons: tuple[str, ...],
+    found: _Found = _NOTHING,
+    *,
+    now: datetime,
 ) -> Result:
     return Result(
         id=derived_id(event.event_id, revision, "result"),
@@ -237,21 +234,17 @@ def _without_data(
         reasons=reasons,
         decided_at=now,
         supersedes=revision - 1 or None,
+        data=found.data,
+        evidence=found.evidence,
+        model=found.model,
+        cost_micros=found.cost_micros,
     )
 
 
-def _with_answer(result: Result, answer: Answer[Extraction]) -> Result:
-    return replace(
-        result,
-        data=answer.value.model_dump(mode="json"),
-        evidence=trail.evidence_of(answer.evidence),
-        model=answer.model,
-        cost_micros=cost_of(answer.attempts),
-    )
-
-
-def _result_body(result: Result, claimed: Claimed, value: Extraction) -> ResultMessage[Extraction]:
-    return _ANY_RESULT(
+def _published(
+    result: Result, claimed: Claimed, entry: Entry, record: AuditRecord, value: Extraction
+) -> OutboxMessage:
+    body: ResultMessage[Extraction] = _ANY_RESULT(
         event_id=result.event_id,
         workflow=result.workflow,
         version=result.version,
@@ -266,6 +259,7 @@ def _result_body(result: Result, claimed: Claimed, value: Extraction) -> ResultM
         accepted_at=claimed.accepted_at,
         decided_at=result.decided_at,
     )
+    return publish.result_message(result, claimed.event, record, topic=entry.workflow.produces, body=body)
 
 
 def _item_id(result: Result) -> UUID:
@@ -278,6 +272,7 @@ def _changeset(
     guard: Guard,
     record: AuditRecord,
     messages: tuple[OutboxMessage, ...],
+    indexed: tuple[str, ...] = (),
     *,
     code: str,
     scribe: Scribe,
@@ -297,4 +292,5 @@ def _changeset(
         audit=(record,),
         outbox=(*messages, publish.audit_message(event, record)),
         review=item,
+        indexed=indexed,
     )

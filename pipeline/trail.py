@@ -244,6 +244,7 @@ def _salted(event: Received, data: Any) -> str | None:
 
 
 def _attempt(attempt: Attempt, event: Received, judged: Assessment | None) -> dict[str, Any]:
+    request = attempt.request.body
     return {
         "id": str(attempt.id),
         "version": attempt.version,
@@ -258,8 +259,8 @@ def _attempt(attempt: Attempt, event: Received, judged: Assessment | None) -> di
         "system_fingerprint": attempt.system_fingerprint,
         "started_at": attempt.started_at.isoformat(),
         "latency_ms": attempt.latency_ms,
-        "request_bytes": len(attempt.request.body),
-        "request_sha256": event.salted(attempt.request.body).hex(),
+        "request_bytes": len(request),
+        "request_sha256": event.salted(request).hex(),
         "response_bytes": len(attempt.response),
         "response_sha256": event.salted(attempt.response).hex(),
         "status": attempt.status,

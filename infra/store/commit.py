@@ -20,8 +20,9 @@ from infra.store.words import is_open, open_part, result_contents
 from pipeline.errors import Unstorable
 from pipeline.lookup import indexed
 from pipeline.ports import Written
-from pipeline.record import bury, flaw
+from pipeline.record import bury
 from pipeline.spend import scopes_of
+from pipeline.storable import flaw
 from schemas.changeset import AuditRecord, Changeset, ClaimToken, ExpectedRevision, NewEvent, Result, Scribe
 
 #: A replay waits behind live events.

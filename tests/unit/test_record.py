@@ -16,7 +16,8 @@ from pydantic import TypeAdapter
 from pipeline.errors import InvalidEvent, MessageTooLarge, ModelTimeout, Unstorable
 from pipeline.extract import GiveUp
 from pipeline.publish import AUDIT_TOPIC, content_id
-from pipeline.record import bury, dead_at_the_door, decided, degraded, flaw, given_up
+from pipeline.record import bury, dead_at_the_door, decided, degraded, given_up
+from pipeline.storable import flaw
 from schemas import Decision, accept, reject, review
 from schemas.changeset import Changeset, ClaimToken, NewEvent
 from schemas.decision import Outcome
