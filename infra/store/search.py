@@ -127,9 +127,10 @@ async def oldest(database: Database, search: Search, *also: ColumnElement[bool],
 
 
 async def count(
-    database: Database, search: Search, *also: ColumnElement[bool], most: int = MAX_COUNT
+    database: Database, search: Search, *also: ColumnElement[bool], most: int | None = None
 ) -> Count:
-    """How many match, and hold this, up to `most`."""
+    """How many match, and hold this, up to `most` (or MAX_COUNT)."""
+    most = MAX_COUNT if most is None else most
     some = _matching(search, *also, order=(), limit=most + 1).with_only_columns(record.id).subquery()
     async with database.read() as connection:
         found = int((await connection.execute(select(func.count()).select_from(some))).scalar_one())
