@@ -18,6 +18,7 @@ from pipeline.errors import InvalidEvent
 from pipeline.fence import unfence
 from pipeline.receive import parse, read
 from pipeline.record import sentence
+from pipeline.trail import IN_BULK
 
 Told = Mapping[str, Any]
 
@@ -29,6 +30,8 @@ _CALL = (
     "latency_ms", "status", "finish_reason", "failure", "input_tokens", "cached_tokens", "output_tokens",
     "cost_micros", "is_unknown", "original_id",
 )  # fmt: skip
+#: Of codes that are no error's.
+_MEANINGS = {IN_BULK: "a person decided on many events at once; nobody looked at each"}
 
 
 async def gather(
@@ -96,7 +99,7 @@ def _revision(result: Told, record: Told | None, told: Told) -> dict[str, Any]:
         "calls_made": record.get("attempts_made", len(rows)),
         "evidence": _places(record.get("evidence")),
         "code": code,
-        "meaning": None if code in (None, "policy") else sentence(code),
+        "meaning": None if code in (None, "policy") else _MEANINGS.get(code) or sentence(code),
         "instead_of": record.get("instead_of"),
         "reasons": record.get("reasons") or result["reasons"],
         "model": record.get("model", result["model"]),

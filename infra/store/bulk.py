@@ -23,6 +23,9 @@ from infra.tables.decisions import FAILED
 
 Which = Literal["waiting", "dead"]
 
+#: Who has found more needs several goes, or another filter; counting them takes longer than showing some.
+_MAX_COUNT: Final = 1_000
+
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
@@ -54,7 +57,7 @@ async def candidates(database: Database, asked: Search, which: Which, *, limit: 
     # Counting all is worth a second search only where there are more than are shown.
     number = Count(len(found), is_more=False)
     if len(found) == limit:
-        number = await search.count(database, asked, condition)
+        number = await search.count(database, asked, condition, most=_MAX_COUNT)
     return Candidates(tuple(await _whole(database, found)), number)
 
 

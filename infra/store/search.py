@@ -100,7 +100,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """How many there are; `is_more` when MAX_COUNT was reached and counting ended there."""
+    """How many there are; `is_more` when counting ended there and there are more."""
 
     records: int
     is_more: bool
@@ -126,12 +126,15 @@ async def oldest(database: Database, search: Search, *also: ColumnElement[bool],
         return await _rows(connection, _matching(search, *also, order=order, limit=limit))
 
 
-async def count(database: Database, search: Search, *also: ColumnElement[bool]) -> Count:
-    """How many match, up to MAX_COUNT."""
-    some = _matching(search, *also, order=(), limit=MAX_COUNT + 1).with_only_columns(record.id).subquery()
+async def count(
+    database: Database, search: Search, *also: ColumnElement[bool], most: int | None = None
+) -> Count:
+    """How many match, and hold this, up to `most` (or MAX_COUNT)."""
+    most = MAX_COUNT if most is None else most
+    some = _matching(search, *also, order=(), limit=most + 1).with_only_columns(record.id).subquery()
     async with database.read() as connection:
         found = int((await connection.execute(select(func.count()).select_from(some))).scalar_one())
-    return Count(min(found, MAX_COUNT), is_more=found > MAX_COUNT)
+    return Count(min(found, most), is_more=found > most)
 
 
 async def export(database: Database, search: Search) -> AsyncIterator[Sequence[Found]]:

@@ -223,6 +223,7 @@ def test_many_are_shown_first_then_decided_by_one_command(desk: Shell) -> None:
     assert (unsure.code, "--yes" in unsure.err) == (2, True)
     assert (done.code, [one["state"] for one in done.json["done"]]) == (4, ["rejected"])
     assert "is claimed by bob" in done.json["skipped"][0]["why"]
+    assert "nobody looked at each" in desk.penstock("audit", "explain", "till-2").out
     assert review(desk, "bulk", "approve", "--outcome", "dead", "--yes").code == 0
     assert review(desk, "bulk", "reject").code == 2
     assert desk.penstock("audit", "verify", "--json").json["ok"] is True
