@@ -2,7 +2,7 @@
 
 import json
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from instructor.v2.providers.openai.handlers import OpenAIJSONSchemaHandler
 from openai.types.chat import ChatCompletion, ChatCompletionMessage
@@ -57,15 +57,22 @@ def _read_answer(extraction: type[Extraction], body: bytes) -> Reading:
     return Reading(*unwrap(extraction, wire))
 
 
-def usage_of(completion: ChatCompletion) -> Usage:
-    """The tokens as the provider counted them; none where it does not say."""
-    usage = completion.usage
-    if usage is None:
-        return Usage()
-    details = usage.prompt_tokens_details
-    cached = (details and details.cached_tokens) or 0
-    told = (usage.prompt_tokens, usage.completion_tokens, cached)
-    return Usage(*(min(max(count, 0), _MOST_TOKENS) for count in told))
+def usage_of(completion: ChatCompletion) -> Usage | None:
+    """The tokens as the provider counted them; None where it does not say, or says what is no number of them.
+
+    Read as loosely as the rest: what a compatible server calls otherwise has another name here, or none.
+    """
+    usage: Any = completion.usage
+    read, written = getattr(usage, "prompt_tokens", None), getattr(usage, "completion_tokens", None)
+    if not (_is_count(read) and _is_count(written)):
+        return None
+    cached = getattr(getattr(usage, "prompt_tokens_details", None), "cached_tokens", None)
+    counts = (read, written, cached if _is_count(cached) else 0)
+    return Usage(*(min(count, _MOST_TOKENS) for count in counts))
+
+
+def _is_count(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def told(text: object) -> str | None:

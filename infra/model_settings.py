@@ -1,8 +1,10 @@
 """Where the model aliases lead: endpoints with their keys, limits and prices."""
 
 import json
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
@@ -23,6 +25,12 @@ def listed(value: Any, cure: str) -> Any:
 class EndpointSettings(Section):
     base_url: str = Field("https://api.openai.com/v1", description="An OpenAI-compatible endpoint.")
     model: str = Field(description="The model's name at that endpoint.")
+    name: str = Field(
+        "",
+        max_length=50,
+        pattern=r"^[\w.-]*$",
+        description="Tells it from another of the same model and address, such as a second account's.",
+    )
     api_key: SecretStr = Field(SecretStr(""), description="Its key; empty takes OPENAI_API_KEY.")
     timeout_seconds: float = Field(60.0, gt=0, description="Deadline of one call, from first byte to last.")
     max_output_tokens: int = Field(2_000, ge=16, description="Token limit of one answer.")
@@ -61,6 +69,13 @@ class EndpointSettings(Section):
         return Prices(self.input_price, self.input_price if cached is None else cached, self.output_price)
 
 
+def name_of(endpoint: EndpointSettings) -> str:
+    """What tells endpoints apart: the model and where it runs. Aliases that share one share its breaker."""
+    place = urlsplit(endpoint.base_url)
+    own = f"#{endpoint.name}" if endpoint.name else ""
+    return f"{endpoint.model}@{place.netloc}{place.path.rstrip('/')}{own}"
+
+
 class ModelSettings(EndpointSettings):
     """An alias: one endpoint by its own fields, or several by a JSON list of them."""
 
@@ -85,6 +100,18 @@ class ModelSettings(EndpointSettings):
     @property
     def all_endpoints(self) -> tuple[EndpointSettings, ...]:
         return self.endpoints or (self,)
+
+
+def told_apart(models: Mapping[str, ModelSettings]) -> Mapping[str, ModelSettings]:
+    """The models; raises ValueError where two endpoints that differ have one name: one would be lost."""
+    known: dict[str, dict[str, Any]] = {}
+    for model in models.values():
+        for endpoint in model.all_endpoints:
+            own = endpoint.model_dump(exclude={"endpoints"})
+            if known.setdefault(name_of(endpoint), own) != own:
+                cure = 'give one a "name" (__NAME), or both the same settings'
+                raise ValueError(f"{name_of(endpoint)} is there twice, with other settings: {cure}")
+    return models
 
 
 #: What the aliases of the examples mean when OPENAI_API_KEY is set and no PENSTOCK_MODELS__* is.

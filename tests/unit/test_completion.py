@@ -33,9 +33,34 @@ def test_what_is_no_completion_is_refused(body: bytes) -> None:
 
 
 def test_token_counts_stay_within_what_a_row_can_hold() -> None:
-    counts = {"prompt_tokens": 10**30, "completion_tokens": -5, "total_tokens": 1}
+    counts = {"prompt_tokens": 10**30, "completion_tokens": 5, "total_tokens": 1}
 
-    assert usage_of(read_completion(answer(usage=counts))) == Usage(2**40, 0)
+    assert usage_of(read_completion(answer(usage=counts))) == Usage(2**40, 5)
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        None,
+        {},
+        5,
+        {"prompt_tokens": 10},
+        {"input_tokens": 1, "output_tokens": 3},
+        {"prompt_tokens": 10, "completion_tokens": -5},
+        {"prompt_tokens": "12", "completion_tokens": "x"},
+        {"prompt_tokens": 1.5, "completion_tokens": 2},
+        {"prompt_tokens": True, "completion_tokens": 2},
+    ],
+)
+def test_a_usage_that_tells_no_counts_is_unknown(usage: Any) -> None:
+    assert usage_of(read_completion(answer(usage=usage))) is None
+
+
+@pytest.mark.parametrize("details", [5, [], {"cached_tokens": "x"}, {"cached_tokens": None}])
+def test_details_that_cannot_be_read_tell_of_no_cache(details: Any) -> None:
+    usage = {"prompt_tokens": 7, "completion_tokens": 2, "prompt_tokens_details": details}
+
+    assert usage_of(read_completion(answer(usage=usage))) == Usage(7, 2)
 
 
 def test_a_word_of_the_provider_is_cleaned_and_cut() -> None:
