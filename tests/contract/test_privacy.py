@@ -96,10 +96,14 @@ async def test_only_indexed_fields_stay_in_the_row_of_a_result(store: SqlStore, 
     assert result is not None
     for data, reasons in (
         (result.data, result.reasons),
-        (stands.data, stands.reasons),
         (story.results[0]["data"], tuple(story.results[0]["reasons"])),
     ):
         assert (data, reasons) == ({"amount": "12.50", "city": MARK}, (f"{MARK} is unknown",))
+    assert (stands.data, stands.withheld, stands.reasons) == (
+        None,
+        ("amount", "city"),
+        (f"{MARK} is unknown",),
+    )
     assert story.review[0]["reasons"] == [f"{MARK} is unknown"]
     assert (story.event["key"], story.event["subject"]) == (event.key, event.subject)
     assert story.content == event.content
@@ -148,7 +152,7 @@ async def test_an_erasure_leaves_no_value_behind(
         assert MARK.encode() not in files(database_url)
     assert (await balance(database)).balanced
     stands = await status(database, about("Ferdinand", 5).event_id)
-    assert stands.data is not None
+    assert (stands.data, stands.withheld) == (None, ("amount", "city"))
 
 
 async def test_no_page_of_the_file_keeps_what_was_erased(shelf_sqlite: Shelf) -> None:
@@ -250,8 +254,8 @@ async def test_a_subject_that_comes_back_has_a_new_key(store: SqlStore, database
     assert (gone.wrapped_key, gone.master_key_id) == (None, None)
     assert gone.erased_at is not None
     assert after.wrapped_key not in (None, before.wrapped_key)
-    assert (await status(database, about(MARK, 3).event_id)).data is not None
-    assert (await status(database, about(MARK, 1).event_id)).data is None
+    assert (await status(database, about(MARK, 3).event_id)).withheld
+    assert not (await status(database, about(MARK, 1).event_id)).withheld
 
 
 async def test_what_comes_after_an_erasure_is_written_without_its_text(

@@ -86,7 +86,9 @@ async def test_of_a_subject_the_result_stays_as_long_as_results_do(
 
     await prune(store, content=OLD)
 
-    assert (await status(database, about(MARK, 1).event_id)).data == {"city": MARK, "amount": "12.50"}
+    _, result = await history.newest(database, about(MARK, 1).event_id)
+    assert result is not None
+    assert result.data == {"city": MARK, "amount": "12.50"}
 
 
 async def test_the_journal_goes_with_the_texts_that_only_it_refers_to(
