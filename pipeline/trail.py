@@ -19,6 +19,8 @@ from schemas.kinds import RecordKind
 
 #: The kind of the record that somebody read texts of an event.
 PAYLOAD_READ: Final[RecordKind] = "payload_read"
+#: The kind of a record that says how many events of a subject were erased.
+ERASURE: Final[RecordKind] = "erasure"
 #: The code of a person's decision on many events at once: nobody looked at each of them.
 IN_BULK: Final = "in_bulk"
 #: A record lists this many attempts, the last ones; the journal has all. It must fit into a message.

@@ -79,7 +79,7 @@ async def _erased(deployment: "Deployment", subject: str, *, dry_run: bool, yes:
     from infra.store import erasure
     from pipeline.errors import Conflict
     from pipeline.subject import subject_hash
-    from pipeline.trail import noted
+    from pipeline.trail import ERASURE, noted
 
     own = subject_hash(deployment.secret, subject)
     found = await erasure.look(deployment.database, own)
@@ -92,7 +92,7 @@ async def _erased(deployment: "Deployment", subject: str, *, dry_run: bool, yes:
 
     def record(found: "Found") -> "AuditRecord":
         body = {"subject_hash": own.hex(), **_counts(found)}
-        return noted("erasure", body, scribe=scribe, now=wiring.clock())
+        return noted(ERASURE, body, scribe=scribe, now=wiring.clock())
 
     return await whole(erasure.erase(deployment.database, own, record))
 

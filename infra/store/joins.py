@@ -10,7 +10,7 @@ from sqlalchemy import Select, and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from infra import tables as t
-from infra.store import prunings
+from infra.store import erasures, prunings
 from pipeline.audit import leaf
 from pipeline.copies import flaws
 from pipeline.verify import NAMED, Findings
@@ -31,7 +31,7 @@ async def joins(connection: AsyncConnection, findings: Findings, *, first: int) 
             found(f"audit_record {row.id}", "has no place in the log, and does not wait for one")
     for row in await _rows(connection, findings, _misqueued()):
         found(f"audit_unsealed {row.seq}", f"its record {row.record_id} is missing, sealed or there twice")
-    for what in await prunings.differences(connection):
+    for what in [*await prunings.differences(connection), *await erasures.differences(connection)]:
         found("event", what)
     for row in await _rows(connection, findings, _unlike(first)):
         what = "its result is missing" if row.state is None else "its result says something else"

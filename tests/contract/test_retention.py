@@ -162,6 +162,39 @@ async def test_a_log_whose_results_were_pruned_has_no_difference_but_one_that_wa
     ]
 
 
+async def test_an_erasure_is_believed_only_where_a_record_says_so(
+    store: SqlStore, database: Database
+) -> None:
+    """Else one column hid whatever was done to an event's texts, and one row took them all away."""
+    await live(store, [note(1), about(MARK, 3), about("Bert", 5)])
+    await erasure.erase(database, whose(MARK), record_of)
+    assert await missed(database) == []
+
+    (erasure_id,) = {row.erasure_id for row in await rows(database, t.event)} - {None}
+    own = t.event.c.event_id == note(1).event_id
+    for forged, said in ((UUID(int=1), 0), (erasure_id, 1)):
+        async with database.write() as connection:
+            await connection.execute(update(t.event).where(own).values(erasure_id=forged))
+        (found,) = await missed(database)
+        assert f"say that the record {forged} erased them, which says {said}" in found[1]
+    async with database.write() as connection:
+        await connection.execute(update(t.event).where(own).values(erasure_id=None))
+        await connection.execute(delete(t.subject_key).where(t.subject_key.c.subject_hash == whose("Bert")))
+    assert [what for _, what in await missed(database)] == [
+        f"the key of {about('Bert', 5).event_id}'s texts is gone, by no erasure"
+    ]
+
+
+async def test_an_erased_event_whose_results_were_pruned_is_no_difference(
+    store: SqlStore, database: Database
+) -> None:
+    await live(store, [about(MARK, 1), about(MARK, 3)])
+    await erasure.erase(database, whose(MARK), record_of)
+    await prune(store, results=OLD)
+
+    assert await missed(database) == []
+
+
 async def missed(database: Database) -> list[tuple[str, str]]:
     """What a verification says of records and results."""
     findings = Findings()
