@@ -29,7 +29,7 @@ def read_completion(body: bytes) -> ChatCompletion:
     try:
         return ChatCompletion.model_validate_json(body)
     except ValidationError:
-        loose = json.loads(body)
+        loose = _loaded(body)
         if not isinstance(loose, dict) or not isinstance(loose.get("choices"), list):
             raise
         completion = ChatCompletion.construct(**loose)
@@ -39,6 +39,14 @@ def read_completion(body: bytes) -> ChatCompletion:
         ):
             raise
         return completion
+
+
+def _loaded(body: bytes) -> Any:
+    """Raises ValueError for what is no JSON, or JSON within JSON beyond any measure."""
+    try:
+        return json.loads(body)
+    except RecursionError as error:
+        raise ValueError("is nested too deeply") from error
 
 
 def read_answer(entry: Entry, body: bytes) -> Reading:
@@ -57,15 +65,20 @@ def _read_answer(extraction: type[Extraction], body: bytes) -> Reading:
     return Reading(*unwrap(extraction, wire))
 
 
-def usage_of(completion: ChatCompletion) -> Usage:
-    """The tokens as the provider counted them; none where it does not say."""
+def usage_of(completion: ChatCompletion) -> Usage | None:
+    """The tokens as the provider counted them; None where it does not say, or says no numbers."""
     usage = completion.usage
-    if usage is None:
-        return Usage()
-    details = usage.prompt_tokens_details
-    cached = (details and details.cached_tokens) or 0
-    told = (usage.prompt_tokens, usage.completion_tokens, cached)
-    return Usage(*(min(max(count, 0), _MOST_TOKENS) for count in told))
+    asked, answered = _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
+    if asked is None or answered is None:
+        return None
+    cached = _count(getattr(usage, "prompt_tokens_details", None), "cached_tokens")
+    return Usage(asked, answered, cached or 0)
+
+
+def _count(part: object, name: str) -> int | None:
+    """What stands there was read loosely: it may be anything."""
+    count = getattr(part, name, None)
+    return min(max(count, 0), _MOST_TOKENS) if type(count) is int else None
 
 
 def told(text: object) -> str | None:

@@ -30,7 +30,7 @@ from pipeline.catalogue import Entry
 from pipeline.extract import Rung
 from pipeline.spend import Rate, cost_micros, dearest, worst_case_micros
 from schemas.event import derived_id
-from schemas.extraction import Attempt, Reading
+from schemas.extraction import Attempt, Reading, Usage
 from schemas.text import clean
 
 #: With the second one the client hands the response over unread, so that its size can be capped.
@@ -198,9 +198,9 @@ class OpenAIModel:
             "response_id": told(completion.id),
             "system_fingerprint": told(completion.system_fingerprint),
             "finish_reason": told(choice.finish_reason) if choice else None,
-            "usage": usage,
-            "cost_micros": cost_micros(usage, settings.prices),
-            "is_unknown": completion.usage is None,
+            "usage": usage or Usage(),
+            "cost_micros": cost_micros(usage or Usage(), settings.prices),
+            "is_unknown": usage is None,
         }
         if choice is None:
             reason = errors.UnusableOutput.reason  # it answered, and was paid for it

@@ -38,5 +38,33 @@ def test_token_counts_stay_within_what_a_row_can_hold() -> None:
     assert usage_of(read_completion(answer(usage=counts))) == Usage(2**40, 0)
 
 
+@pytest.mark.parametrize(
+    "counts",
+    [
+        None,
+        True,
+        "none",
+        {},
+        {"prompt_tokens": None, "completion_tokens": 3},
+        {"prompt_tokens": 12.5, "completion_tokens": 3},
+        {"prompt_tokens": 12, "completion_tokens": "3"},
+    ],
+)
+def test_counts_that_are_no_numbers_are_as_good_as_none(counts: Any) -> None:
+    assert usage_of(read_completion(answer(usage=counts))) is None
+
+
+def test_cached_tokens_that_nobody_can_read_are_not_counted_as_cached() -> None:
+    counts = {"prompt_tokens": 12, "completion_tokens": 3, "prompt_tokens_details": True}
+
+    assert usage_of(read_completion(answer(usage=counts))) == Usage(12, 3)
+
+
+@pytest.mark.parametrize("body", [b"[" * 200_000, b'{"choices":' + b"[" * 200_000])
+def test_an_answer_that_is_nested_without_end_is_no_completion(body: bytes) -> None:
+    with pytest.raises(ValueError, match="nested"):
+        read_completion(body)
+
+
 def test_a_word_of_the_provider_is_cleaned_and_cut() -> None:
     assert told("a\0b" * 1_000) == ("a\ufffdb" * 1_000)[:200]
