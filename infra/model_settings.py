@@ -2,7 +2,7 @@
 
 import json
 from decimal import Decimal
-from typing import Any
+from typing import Annotated, Any, Final
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
@@ -20,30 +20,38 @@ def listed(value: Any, cure: str) -> Any:
         raise ValueError(cure) from error
 
 
+#: More than any endpoint takes in a minute; what is far beyond it, no row can hold.
+_MOST: Final = 1_000_000_000_000
+_Price = Annotated[Decimal, Field(ge=0, le=100_000)]
+
+
 class EndpointSettings(Section):
     base_url: str = Field("https://api.openai.com/v1", description="An OpenAI-compatible endpoint.")
     model: str = Field(description="The model's name at that endpoint.")
     api_key: SecretStr = Field(SecretStr(""), description="Its key; empty takes OPENAI_API_KEY.")
     timeout_seconds: float = Field(60.0, gt=0, description="Deadline of one call, from first byte to last.")
-    max_output_tokens: int = Field(2_000, ge=16, description="Token limit of one answer.")
+    max_output_tokens: int = Field(2_000, ge=16, le=10_000_000, description="Token limit of one answer.")
     max_response_bytes: int = Field(1_048_576, ge=1_024, description="An answer larger than this is cut off.")
     slots: int = Field(
         64, ge=1, le=2_000, description="Events claimed for this endpoint, per process; re-asks may pass it."
     )
     requests_per_minute: int | None = Field(
-        None, ge=1, description="Calls in a minute, by all processes together."
+        None, ge=1, le=_MOST, description="Calls in a minute, by all processes together."
     )
     tokens_per_minute: int | None = Field(
-        None, ge=1, description="Tokens in a minute; a call draws its worst case and gives the rest back."
+        None,
+        ge=1,
+        le=_MOST,
+        description="Tokens in a minute; a call draws its worst case and gives the rest back.",
     )
-    input_price: Decimal | None = Field(
-        None, ge=0, description="Price of a million input tokens; unset takes the list price, in USD."
+    input_price: _Price | None = Field(
+        None, description="Price of a million input tokens; unset takes the list price, in USD."
     )
-    cached_input_price: Decimal | None = Field(
-        None, ge=0, description="Price of a million cached input tokens; unset takes the input price."
+    cached_input_price: _Price | None = Field(
+        None, description="Price of a million cached input tokens; unset takes the input price."
     )
-    output_price: Decimal | None = Field(
-        None, ge=0, description="Price of a million output tokens; set with the input price."
+    output_price: _Price | None = Field(
+        None, description="Price of a million output tokens; set with the input price."
     )
 
     @property

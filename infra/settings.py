@@ -99,17 +99,21 @@ class WorkerSettings(Section):
     watchdog_seconds: float = Field(30.0, gt=0, description="A loop blocked for longer ends the process.")
 
 
+#: From a micro-unit on, and no more than a row can hold.
+_Cap = Annotated[Decimal, Field(ge=Decimal("0.000001"), le=1_000_000_000)]
+
+
 class SpendSettings(Section):
-    per_event: Decimal | None = Field(
-        None, gt=0, description="Most that one event may cost; above it a person decides."
+    per_event: _Cap | None = Field(
+        None, description="Most that one event may cost; above it a person decides."
     )
-    per_day: Decimal | None = Field(
-        None, gt=0, description="Most that a UTC day may cost; then events wait for the next."
+    per_day: _Cap | None = Field(
+        None, description="Most that a UTC day may cost; then events wait for the next."
     )
-    per_workflow: Decimal | None = Field(None, gt=0, description="The same, of each workflow.")
-    per_source: Decimal | None = Field(None, gt=0, description="The same, of each source.")
-    workflows: Mapping[str, Decimal] = Field({}, description="The same, of one workflow, by its name.")
-    sources: Mapping[str, Decimal] = Field({}, description="The same, of one source, by its name.")
+    per_workflow: _Cap | None = Field(None, description="The same, of each workflow.")
+    per_source: _Cap | None = Field(None, description="The same, of each source.")
+    workflows: Mapping[str, _Cap] = Field({}, description="The same, of one workflow, by its name.")
+    sources: Mapping[str, _Cap] = Field({}, description="The same, of one source, by its name.")
 
     @property
     def caps(self) -> Caps:
