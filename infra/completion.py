@@ -2,7 +2,7 @@
 
 import json
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from instructor.v2.providers.openai.handlers import OpenAIJSONSchemaHandler
 from openai.types.chat import ChatCompletion, ChatCompletionMessage
@@ -29,7 +29,7 @@ def read_completion(body: bytes) -> ChatCompletion:
     try:
         return ChatCompletion.model_validate_json(body)
     except ValidationError:
-        loose = _loaded(body)
+        loose = json.loads(body)
         if not isinstance(loose, dict) or not isinstance(loose.get("choices"), list):
             raise
         completion = ChatCompletion.construct(**loose)
@@ -39,14 +39,6 @@ def read_completion(body: bytes) -> ChatCompletion:
         ):
             raise
         return completion
-
-
-def _loaded(body: bytes) -> Any:
-    """Raises ValueError for what is no JSON, or JSON within JSON beyond any measure."""
-    try:
-        return json.loads(body)
-    except RecursionError as error:
-        raise ValueError("is nested too deeply") from error
 
 
 def read_answer(entry: Entry, body: bytes) -> Reading:
@@ -66,19 +58,21 @@ def _read_answer(extraction: type[Extraction], body: bytes) -> Reading:
 
 
 def usage_of(completion: ChatCompletion) -> Usage | None:
-    """The tokens as the provider counted them; None where it does not say, or says no numbers."""
-    usage = completion.usage
-    asked, answered = _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
-    if asked is None or answered is None:
+    """The tokens as the provider counted them; None where it does not say, or says what is no number of them.
+
+    Read as loosely as the rest: what a compatible server calls otherwise has another name here, or none.
+    """
+    usage: Any = completion.usage
+    read, written = getattr(usage, "prompt_tokens", None), getattr(usage, "completion_tokens", None)
+    if not (_is_count(read) and _is_count(written)):
         return None
-    cached = _count(getattr(usage, "prompt_tokens_details", None), "cached_tokens")
-    return Usage(asked, answered, cached or 0)
+    cached = getattr(getattr(usage, "prompt_tokens_details", None), "cached_tokens", None)
+    counts = (read, written, cached if _is_count(cached) else 0)
+    return Usage(*(min(count, _MOST_TOKENS) for count in counts))
 
 
-def _count(part: object, name: str) -> int | None:
-    """What stands there was read loosely: it may be anything."""
-    count = getattr(part, name, None)
-    return min(max(count, 0), _MOST_TOKENS) if type(count) is int else None
+def _is_count(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def told(text: object) -> str | None:

@@ -5,10 +5,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
-from urllib.parse import urlsplit
 
+from infra.model_settings import EndpointSettings, ModelSettings, name_of
 from infra.pace import Minutes, Pace
-from infra.settings import EndpointSettings, ModelSettings
 from pipeline import breaker as breakers
 from pipeline.assemble import Ticket
 from pipeline.breaker import Breaker
@@ -27,12 +26,6 @@ class EndpointRows(Minutes, Protocol):
         ...
 
     async def note(self, endpoint: str, failure: str | None, *, probe: bool, now: datetime) -> Breaker: ...
-
-
-def name_of(settings: EndpointSettings) -> str:
-    """What tells endpoints apart: the model and where it runs. Aliases that share one share its breaker."""
-    place = urlsplit(settings.base_url)
-    return f"{settings.model}@{place.netloc}{place.path.rstrip('/')}"
 
 
 @dataclass

@@ -39,6 +39,7 @@ _HEADERS = {"Content-Type": "application/json", "X-Stainless-Raw-Response": "str
 #: HTTP status to reason; the others are below.
 _REASONS: Mapping[int, str] = {
     401: errors.ModelMisconfigured.reason,
+    402: errors.QuotaExhausted.reason,
     403: errors.ModelMisconfigured.reason,
     404: errors.ModelMisconfigured.reason,
     408: errors.ModelTimeout.reason,
@@ -187,7 +188,7 @@ class OpenAIModel:
         """What the attempt should say of a 200: all that the provider told, and what is wrong with it."""
         try:
             completion = read_completion(body)
-        except (ValidationError, ValueError, TypeError) as error:
+        except (ValidationError, ValueError, TypeError, RecursionError) as error:
             reason = errors.ModelUnavailable.reason
             raise _Failed(reason, status=200, response=body, is_unknown=True) from error
         usage = usage_of(completion)
@@ -199,7 +200,7 @@ class OpenAIModel:
             "system_fingerprint": told(completion.system_fingerprint),
             "finish_reason": told(choice.finish_reason) if choice else None,
             "usage": usage or Usage(),
-            "cost_micros": cost_micros(usage or Usage(), settings.prices),
+            "cost_micros": usage and cost_micros(usage, settings.prices),
             "is_unknown": usage is None,
         }
         if choice is None:
@@ -261,7 +262,7 @@ def _key(settings: EndpointSettings) -> str | None:
 
 def _from_status(error: openai.APIStatusError) -> _Failed:
     status = error.status_code
-    if error.code == "insufficient_quota":
+    if "insufficient_quota" in (error.code, error.type):
         reason = errors.QuotaExhausted.reason
     elif status >= 500:
         reason = errors.ModelUnavailable.reason

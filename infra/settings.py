@@ -3,27 +3,32 @@
 Variables are PENSTOCK_SECTION__NAME. Every field's description is its line in the README's table.
 """
 
+import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from pydantic import (
     Field,
     SecretStr,
     ValidationError,
     field_validator,
+    model_validator,
 )
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
 from infra.access_settings import AccessSettings
-from infra.model_settings import OPENAI_MODELS, EndpointSettings, ModelSettings, listed
+from infra.model_settings import OPENAI_MODELS, EndpointSettings, ModelSettings, listed, told_apart
 from infra.privacy_settings import PrivacySettings, RetentionSettings
 from infra.section import Section
 from pipeline.catalogue import DEFAULT_PACKAGES
 from pipeline.errors import InvalidSettingsError
 from pipeline.spend import Caps
+
+_PREFIX: Final = "PENSTOCK_"
 
 __all__ = ["EndpointSettings", "ModelSettings", "Section", "Settings", "load"]
 
@@ -86,6 +91,12 @@ class IngestSettings(Section):
     pause_above: int = Field(20_000, ge=1, description="Due events above which partitions are paused.")
     resume_below: int = Field(10_000, ge=0, description="Due events below which they are resumed.")
 
+    @model_validator(mode="after")
+    def _below(self) -> "IngestSettings":
+        if self.resume_below > self.pause_above:
+            raise ValueError("resume_below must not be more than pause_above")
+        return self
+
 
 class WorkerSettings(Section):
     slots: int = Field(128, ge=1, le=2_000, description="Events in flight in one worker process.")
@@ -98,22 +109,28 @@ class WorkerSettings(Section):
     grace_seconds: float = Field(20.0, ge=0, description="Time for calls in flight when a worker stops.")
     watchdog_seconds: float = Field(30.0, gt=0, description="A loop blocked for longer ends the process.")
 
+    @model_validator(mode="after")
+    def _renewed_in_time(self) -> "WorkerSettings":
+        if self.renew_seconds > self.lease_seconds / 2:
+            raise ValueError("renew_seconds must be at most half of lease_seconds, or claims end while held")
+        return self
 
-#: From a micro-unit on, and no more than a row can hold.
-_Cap = Annotated[Decimal, Field(ge=Decimal("0.000001"), le=1_000_000_000)]
+
+#: From one millionth, the smallest that is counted, to what every column holds.
+Cap = Annotated[Decimal, Field(ge=Decimal("0.000001"), le=Decimal(1_000_000_000))]
 
 
 class SpendSettings(Section):
-    per_event: _Cap | None = Field(
+    per_event: Cap | None = Field(
         None, description="Most that one event may cost; above it a person decides."
     )
-    per_day: _Cap | None = Field(
+    per_day: Cap | None = Field(
         None, description="Most that a UTC day may cost; then events wait for the next."
     )
-    per_workflow: _Cap | None = Field(None, description="The same, of each workflow.")
-    per_source: _Cap | None = Field(None, description="The same, of each source.")
-    workflows: Mapping[str, _Cap] = Field({}, description="The same, of one workflow, by its name.")
-    sources: Mapping[str, _Cap] = Field({}, description="The same, of one source, by its name.")
+    per_workflow: Cap | None = Field(None, description="The same, of each workflow.")
+    per_source: Cap | None = Field(None, description="The same, of each source.")
+    workflows: Mapping[str, Cap] = Field({}, description="The same, of one workflow, by its name.")
+    sources: Mapping[str, Cap] = Field({}, description="The same, of one source, by its name.")
 
     @property
     def caps(self) -> Caps:
@@ -175,7 +192,7 @@ class Settings(BaseSettings):
     """Everything that differs between deployments; what a workflow does is code."""
 
     model_config = SettingsConfigDict(
-        env_prefix="PENSTOCK_",
+        env_prefix=_PREFIX,
         env_nested_delimiter="__",
         frozen=True,
         extra="ignore",
@@ -207,6 +224,8 @@ class Settings(BaseSettings):
     sentry: SentrySettings = SentrySettings()
     log: LogSettings = LogSettings()
 
+    _told_apart = field_validator("models")(staticmethod(told_apart))
+
     @field_validator("workflows", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
@@ -224,10 +243,36 @@ class Settings(BaseSettings):
         return Path(self.database.url.removeprefix(prefix)) if self.database.url.startswith(prefix) else None
 
 
+def _check_sections(settings: type[Settings], environment: Mapping[str, str]) -> None:
+    """Raise InvalidSettingsError for a variable of a section that there is not: it would hold nothing.
+
+    A name without a section may be another program's; Kubernetes makes some of a service's name.
+    """
+    sections = [name.upper() for name in settings.model_fields]
+    for variable in environment:
+        section, sign, _ = variable.upper().removeprefix(_PREFIX).partition("__")
+        if variable.upper().startswith(_PREFIX) and sign and section not in sections:
+            known = ", ".join(get_close_matches(section, sections, 1) or sections)
+            raise InvalidSettingsError(f"{variable}: there is no section {section}, but {known}")
+
+
+def _no_json(environment: Mapping[str, str]) -> Iterator[str]:
+    """The variables that begin as JSON, and are none."""
+    for variable, value in environment.items():
+        if variable.upper().startswith(_PREFIX) and value.lstrip()[:1] in ("{", "["):
+            try:
+                json.loads(value)
+            except ValueError as error:
+                yield f"{variable}: this is no JSON: {error}"
+
+
 def load() -> Settings:
     """Read the environment; raises InvalidSettingsError, which names each variable."""
+    _check_sections(Settings, os.environ)
     try:
         settings = Settings()
+    except SettingsError as error:
+        raise InvalidSettingsError("\n".join(_no_json(os.environ)) or str(error)) from error
     except ValidationError as error:
         lines = []
         for detail in error.errors(include_input=False):

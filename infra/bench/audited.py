@@ -23,10 +23,11 @@ from infra import schema
 from infra.batch import Batcher
 from infra.bench.audit import database_for
 from infra.bench.documents import documents
-from infra.endpoints import Endpoints, Unshared, name_of
+from infra.endpoints import Endpoints, Unshared
 from infra.journal import BatchedJournal
 from infra.ledger import StoredLedger
 from infra.llm import OpenAIModel
+from infra.model_settings import name_of
 from infra.settings import EndpointSettings, ModelSettings
 from infra.simulator.server import Options, serve
 from infra.store import SqlStore

@@ -24,9 +24,10 @@ from pydantic import SecretStr
 
 from infra.bench.documents import documents
 from infra.completion import read_answer, read_completion
-from infra.endpoints import Endpoints, Unshared, name_of
+from infra.endpoints import Endpoints, Unshared
 from infra.ledger import NoLedger
 from infra.llm import OpenAIModel
+from infra.model_settings import name_of
 from infra.requests import Requests, max_output_tokens
 from infra.settings import EndpointSettings, ModelSettings
 from infra.simulator.server import Options, serve

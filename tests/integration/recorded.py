@@ -9,8 +9,9 @@ from typing import Any
 from aiohttp import web
 from pydantic import SecretStr
 
-from infra.endpoints import Endpoints, Unshared, name_of
+from infra.endpoints import Endpoints, Unshared
 from infra.llm import OpenAIModel
+from infra.model_settings import name_of
 from infra.settings import ModelSettings
 from infra.simulator.server import Options, create_app
 from tests.builders import NOW

@@ -337,6 +337,7 @@ async def test_a_retry_after_that_is_a_number_of_seconds_is_read(said: str, seco
         (413, "request_rejected"),
         (422, "request_rejected"),
         (502, "model_unavailable"),
+        (402, "quota_exhausted"),
         (529, "model_unavailable"),
     ],
 )

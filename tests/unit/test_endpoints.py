@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.endpoints import Endpoints, Unshared, name_of
+from infra.endpoints import Endpoints, Unshared
+from infra.model_settings import name_of
 from infra.settings import EndpointSettings, ModelSettings
 from pipeline.assemble import Ticket
 from pipeline.breaker import MAX_FAILURES, MIN_PAUSE, PROBE, Breaker
