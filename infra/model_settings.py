@@ -33,25 +33,34 @@ class EndpointSettings(Section):
     )
     api_key: SecretStr = Field(SecretStr(""), description="Its key; empty takes OPENAI_API_KEY.")
     timeout_seconds: float = Field(60.0, gt=0, description="Deadline of one call, from first byte to last.")
-    max_output_tokens: int = Field(2_000, ge=16, description="Token limit of one answer.")
+    max_output_tokens: int = Field(2_000, ge=16, le=10_000_000, description="Token limit of one answer.")
     max_response_bytes: int = Field(1_048_576, ge=1_024, description="An answer larger than this is cut off.")
     slots: int = Field(
         64, ge=1, le=2_000, description="Events claimed for this endpoint, per process; re-asks may pass it."
     )
     requests_per_minute: int | None = Field(
-        None, ge=1, description="Calls in a minute, by all processes together."
+        None, ge=1, le=10**12, description="Calls in a minute, by all processes together."
     )
     tokens_per_minute: int | None = Field(
-        None, ge=1, description="Tokens in a minute; a call draws its worst case and gives the rest back."
+        None,
+        ge=1,
+        le=10**12,
+        description="Tokens in a minute; a call draws its worst case and gives the rest back.",
     )
     input_price: Decimal | None = Field(
-        None, ge=0, description="Price of a million input tokens; unset takes the list price, in USD."
+        None,
+        ge=0,
+        le=100_000,
+        description="Price of a million input tokens; unset takes the list price, in USD.",
     )
     cached_input_price: Decimal | None = Field(
-        None, ge=0, description="Price of a million cached input tokens; unset takes the input price."
+        None,
+        ge=0,
+        le=100_000,
+        description="Price of a million cached input tokens; unset takes the input price.",
     )
     output_price: Decimal | None = Field(
-        None, ge=0, description="Price of a million output tokens; set with the input price."
+        None, ge=0, le=100_000, description="Price of a million output tokens; set with the input price."
     )
 
     @property

@@ -159,3 +159,24 @@ def test_the_simulated_models_of_every_workflow_have_prices() -> None:
     check(models, ["fast", "strong"])
     found = {name: model.prices and model.prices.output for name, model in models.items()}
     assert found == {"fast": Decimal("1.60"), "strong": Decimal("8.00")}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("INPUT_PRICE", "1e25"),
+        ("CACHED_INPUT_PRICE", "100001"),
+        ("OUTPUT_PRICE", "1e25"),
+        ("MAX_OUTPUT_TOKENS", "1" * 20),
+        ("REQUESTS_PER_MINUTE", "1" * 20),
+        ("TOKENS_PER_MINUTE", "1" * 20),
+    ],
+)
+def test_what_no_row_can_hold_is_refused_at_the_start(
+    field: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PENSTOCK_MODELS__FAST__MODEL", "mine")
+    monkeypatch.setenv(f"PENSTOCK_MODELS__FAST__{field}", value)
+
+    with pytest.raises(InvalidSettingsError, match=f"^PENSTOCK_MODELS__FAST__{field}: "):
+        load()
