@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, TypeVar
 
 from pipeline.locate import Located, locate
-from pipeline.marks import Marked, marked
+from pipeline.marks import Kind, Marked, marked
 from pipeline.normalise import Normalised, normalise
+from pipeline.numerals import whole
 from pipeline.support import says
 from schemas.evidence import EvidenceMap, Grounding, Verdict
 from schemas.extraction import Extraction
@@ -14,7 +15,9 @@ X = TypeVar("X", bound=Extraction)
 
 #: A quote may end in the midst of a word or a number; the value is read from all of it, up to this length.
 _MAX_WIDENING: Final = 40
-_INSIDE_NUMBERS: Final = frozenset(".,'\u2019-\u2212")
+_INSIDE_NUMBERS: Final = frozenset(".,'\u2019-\u2010\u2011\u2012\u2013\u2212")
+
+_NUMERIC: Final = frozenset((Kind.AMOUNT, Kind.NUMBER))
 
 
 def ground(value: X, quotes: Mapping[str, str], *, text: str) -> tuple[X, EvidenceMap]:
@@ -73,6 +76,8 @@ def _judge(path: str, value: Any, mark: Marked, located: Located | None, text: s
         return Grounding(path, Verdict.NOT_FOUND)
     for start, end in located.spans:
         begin, stop = _widened(start, end, text)
+        if mark.kind in _NUMERIC:
+            begin, stop = _widened(*whole(text, begin, stop), text)
         if says(text[begin:stop], value, mark.kind, mark.evidence.words):
             return Grounding(path, located.verdict, start, end, located.score)
     return Grounding(path, Verdict.CONTRADICTED, *located.spans[0], located.score)

@@ -14,9 +14,12 @@ _NUMERAL: Final = re.compile(r"\d+(?:[.,'·]\d+)*|(?<!\w)\.\d+")
 #: Blanks between groups of three: one number, or two that stand side by side.
 _SPACED: Final = re.compile(r"(?<![\d.,'])\d{1,3}(?: \d{3})+(?:[.,]\d{1,4})?(?!\d|[.,]\d)")
 _INDIAN: Final = re.compile(r"\d{1,2}(?:,\d{2})*,\d{3}")
-_SPELLINGS: Final = str.maketrans({"\u2019": "'", "\u2018": "'", "\u066b": ".", "\u066c": ",", "\u2212": "-"})
+_MINUSES: Final = "\u2010\u2011\u2012\u2013\u2212"
+_SPELLINGS: Final = str.maketrans(
+    {"\u2019": "'", "\u2018": "'", "\u066b": ".", "\u066c": ",", **dict.fromkeys(_MINUSES, "-")}
+)
 
-_SCALE: Final = re.compile(r"[ -]?([^\W\d_]+)")
+_SCALE: Final = re.compile(r"[\s-]?([^\W\d_]+)")
 _SCALES: Final[Mapping[str, int]] = {
     **dict.fromkeys(("thousand", "tausend", "tsd", "mille", "mil"), 1_000),
     **dict.fromkeys(("million", "millions", "mio", "mn", "millionen", "millón", "millones"), 1_000_000),
@@ -81,6 +84,18 @@ def numbers(stretch: str, *, money: bool = False) -> set[Decimal]:
             if word in NUMBER_WORDS
         )
     return found
+
+
+def whole(text: str, start: int, end: int) -> tuple[int, int]:
+    """The stretch from `start` to `end` with the sign before its number and the word that scales it.
+
+    "12.50" in "-$12.50" is no 12.50, nor "1.2" in "1.2 million".
+    """
+    before = text[max(0, start - 6) : start].translate(_SPELLINGS)
+    if minus := _MINUS.search(before):
+        start += minus.start() - len(before)
+    scale = _SCALE.match(text, end)
+    return start, scale.end() if scale and _scale(text, end) > 1 else end
 
 
 def _readings(numeral: str, *, money: bool) -> Iterator[Decimal]:

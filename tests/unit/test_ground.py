@@ -91,6 +91,27 @@ def test_a_part_of_a_number_proves_nothing() -> None:
     assert grounding(Decimal("12"), "12", "of 2012").verdict is Verdict.CONTRADICTED
 
 
+@pytest.mark.parametrize(
+    ("text", "quote", "said", "unsaid"),
+    [
+        ("Refund -$12.50", "12.50", "-12.50", "12.50"),
+        ("Refund -EUR 12.50", "12.50", "-12.50", "12.50"),
+        ("Refund \u201312.50 EUR", "12.50", "-12.50", "12.50"),
+        ("Refund \u2212\u20ac12.50", "12.50", "-12.50", "12.50"),
+        ("Worth $1.2 million in all", "$1.2", "1200000", "1.2"),
+        ("Wert: 3\u00a0Mio. Euro", "3", "3000000", "3"),
+        ("From $5-$12.50", "12.50", "12.50", "-12.50"),
+        ("Pages 10\u201312.50", "12.50", "12.50", "-12.50"),
+        ("Paid 3 EUR", "3", "3", "-3"),
+    ],
+)
+def test_sign_and_scale_belong_to_a_number_quoted_or_not(
+    text: str, quote: str, said: str, unsaid: str
+) -> None:
+    assert grounding(Decimal(said), quote, text).found
+    assert grounding(Decimal(unsaid), quote, text).verdict is Verdict.CONTRADICTED
+
+
 def test_a_contradiction_shows_the_place() -> None:
     found = grounding(Decimal("12.51"), "TOTAL EUR 12.50")
 
