@@ -6,6 +6,7 @@ A text that is not kept any longer is no deviation.
 
 import json
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, Final
 from uuid import UUID
 
@@ -18,19 +19,23 @@ from infra.store.disclosed import results
 from infra.store.texts import Texts, texts
 from pipeline.receive import canonical
 from schemas.event import Received
+from schemas.extraction import Attempt
 
 Told = Mapping[str, Any]
 
 _PAGE: Final = 200
 
-_SPELT: Final = {"model": "model", "cost_micros": "cost", "evidence": "evidence"}
+_SPELT: Final = {"model": "model", "cost_micros": "cost", "evidence": "evidence", "supersedes": "predecessor"}
+_IDENTITY: Final = {"topic": "topic", "source": "source", "source_id": "id", "workflow": "workflow"}
+_CALL: Final = (
+    "version", "alias", "endpoint", "model_asked", "model_answered", "response_id", "latency_ms", "status",
+    "finish_reason", "failure", "cost_micros", "is_unknown",
+)  # fmt: skip
 
 
 async def deviations(database: Database, event_id: UUID, records: Sequence[Told]) -> list[str]:
     """What differs, in words; `records` are the event's, read from their bytes. Raises NotFound."""
     event, _ = await history.newest(database, event_id)
-    if event.is_erased:
-        return []
     kept, decided = await texts(database, event_id), await results(database, event)
     by_revision = {row["revision"]: row for row in decided}
     found = (
@@ -54,14 +59,53 @@ async def every(database: Database) -> AsyncIterator[tuple[UUID, str]]:
             rows = (await connection.execute(said)).all()
         for event_id in ids:
             records = [json.loads(row.canonical) for row in rows if row.event_id == event_id]
-            for what in await deviations(database, event_id, records):
+            for what in await _named(database, event_id, records):
                 yield event_id, what
         if len(ids) < _PAGE:
             return
         last = ids[-1]
 
 
+async def _named(database: Database, event_id: UUID, records: Sequence[Told]) -> list[str]:
+    """The same; rows that nobody can read are one more deviation, not the end of all comparing."""
+    try:
+        return await deviations(database, event_id, records)
+    except (TypeError, ValueError) as error:  # SQLite keeps any type in any column
+        return [f"a row of it, which cannot be read ({error}),"]
+
+
 def _of_record(event: Received, record: Told, kept: Texts, result: Told | None) -> Iterator[str]:
+    own = {**asdict(event.identity), "workflow": event.workflow}
+    for name, spelt in _IDENTITY.items():
+        if name in record and own[spelt] != record[name]:
+            yield f"the event's {spelt}"
+    if result is not None:
+        yield from _of_row(record, result)
+    for one in record.get("attempts", ()):
+        if (attempt := kept.attempts.get(UUID(one["id"]))) is not None:
+            yield from _of_call(record, one, attempt)
+    if not event.is_erased:
+        yield from _of_texts(event, record, kept, result)
+
+
+def _of_row(record: Told, result: Told) -> Iterator[str]:
+    of = f"the result of revision {record['revision']}"
+    for name, spelt in _SPELT.items():
+        if name in record and result[name] != record[name]:
+            yield f"the {spelt} in {of}"
+    if result["decided_at"].isoformat() != record["occurred_at"]:
+        yield f"the time of {of}"
+
+
+def _of_call(record: Told, one: Told, attempt: Attempt) -> Iterator[str]:
+    """What a call cost, who answered it, and how it ended."""
+    told = {**asdict(attempt.usage), **{name: getattr(attempt, name) for name in _CALL}}
+    for name, value in told.items():
+        if name in one and value != one[name]:
+            yield f"the {name} of call {one['step'] + 1}, revision {record['revision']}"
+
+
+def _of_texts(event: Received, record: Told, kept: Texts, result: Told | None) -> Iterator[str]:
     if kept.content is not None and _differs(event, kept.content, record.get("input")):
         yield "the event's text"
     for one in record.get("attempts", ()):
@@ -77,9 +121,12 @@ def _of_record(event: Received, record: Told, kept: Texts, result: Told | None) 
 
 def _of_result(event: Received, record: Told, result: Told) -> Iterator[str]:
     of = f"the result of revision {record['revision']}"
-    for name, spelt in _SPELT.items():
-        if name in record and result[name] != record[name]:
-            yield f"the {spelt} in {of}"
+    if "reasons_kept" in record:
+        is_other = _differs(event, canonical(list(result["reasons"])), record["reasons_kept"])
+    else:
+        is_other = list(result["reasons"]) != record.get("reasons", result["reasons"])
+    if is_other:
+        yield f"the reasons in {of}"
     data = result["data"]
     if data is not None and _differs(event, canonical(data), record.get("after") or record.get("output")):
         yield of

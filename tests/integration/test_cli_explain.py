@@ -150,6 +150,38 @@ def test_a_text_or_a_result_that_was_changed_beside_its_record_is_named(shell: S
     ]
 
 
+@pytest.mark.parametrize(
+    ("table", "column", "forged", "named"),
+    [
+        ("result", "reasons", '["so it was decided"]', "the reasons in the result of revision 1"),
+        ("result", "decided_at", "2020-01-01T00:00:00.000000Z", "the time of the result of revision 1"),
+        ("attempt", "model_answered", "a better one", "the model_answered of call 1, revision 1"),
+        ("attempt", "latency_ms", 987_654, "the latency_ms of call 1, revision 1"),
+        ("event", "source_id", "another-letter", "the event's id"),
+        ("attempt", "text_ids", "[]", "a row of it, which cannot be read"),
+    ],
+)
+def test_what_stands_beside_a_record_and_was_changed_is_named(
+    shell: Shell, table: str, column: str, forged: str | int, named: str
+) -> None:
+    """Not only texts: why, when, by which model and whose; and a row that nobody can read ends nothing."""
+    event_id = published(shell, "letter-4")["value"]["event_id"]
+    change = f"UPDATE {table} SET {column} = ? WHERE event_id = ?"
+    with sqlite3.connect(shell.folder / "penstock.db") as connection:
+        own = UUID(event_id).hex
+        query = f"SELECT {column} FROM {table} WHERE event_id = ?"
+        (before,) = connection.execute(query, (own,)).fetchone()
+        connection.execute(change, (forged, own))
+        connection.commit()
+
+        verified = shell.penstock("audit", "verify", "--keys", "keys", "--texts")
+
+        connection.execute(change, (before, own))
+    connection.close()
+    assert verified.code == 1
+    assert f"event {event_id}: {named}" in verified.out
+
+
 def test_texts_are_told_by_their_hashes_until_somebody_reveals_them_on_record(shell: Shell) -> None:
     event_id = published(shell, "letter-4")["value"]["event_id"]
 
