@@ -114,7 +114,7 @@ def _agreement(found: Signals) -> str:
 
 
 _SAID: Final[Mapping[str, Any]] = {
-    "score": lambda found: f"{found.combined:.2f} of 100",
+    "score": lambda found: f"{max(found.combined, 0):.2f} of 100",
     "least_grounding": lambda found: f"{found.least:.0f} of 100",
     "share_grounded": _grounded,
     "few_attempts": _calls,
