@@ -274,3 +274,15 @@ def test_an_erasure_names_the_exports_and_the_story_says_that_it_was_erased(shel
     after = shell.penstock("audit", "export", *filters)
     assert "contents" not in json.loads(after.out.splitlines()[1])
     assert checked(shell, after.out)[0] == checked(shell, before.out)[0] == 0
+
+
+def test_an_erasure_names_the_training_data_that_the_subject_is_in(shell: Shell) -> None:
+    event_id = published(shell, "letter-1")["value"]["event_id"]
+    assert shell.penstock("review", "approve", event_id).code == 0
+    assert shell.penstock("eval", "add-from-reviews", "letters").code == 0
+    before = shell.penstock("erase", "--subject", BERT, "--dry-run", "--json").json["exports"]
+
+    assert "1 cases written" in shell.penstock("export", "training", "letters", "--out", "train.jsonl").err
+
+    told = shell.penstock("erase", "--subject", BERT, "--dry-run", "--json").json["exports"]
+    assert len(told) == len(before) + 1
