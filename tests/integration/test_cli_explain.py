@@ -182,6 +182,26 @@ def test_what_stands_beside_a_record_and_was_changed_is_named(
     assert f"event {event_id}: {named}" in verified.out
 
 
+def test_an_encrypted_text_that_was_written_over_is_named(shell: Shell) -> None:
+    """It does not open, as an erased one; but nobody has erased it."""
+    event_id = published(shell, "letter-1")["value"]["event_id"]
+    own = UUID(event_id).hex
+    change = "UPDATE content SET data = ? WHERE id = (SELECT content_id FROM event WHERE event_id = ?)"
+    with sqlite3.connect(shell.folder / "penstock.db") as connection:
+        query = "SELECT data FROM content WHERE id = (SELECT content_id FROM event WHERE event_id = ?)"
+        (before,) = connection.execute(query, (own,)).fetchone()
+        connection.execute(change, (b"forged", own))
+        connection.commit()
+
+        verified = shell.penstock("audit", "verify", "--keys", "keys", "--texts")
+
+        connection.execute(change, (before, own))
+    connection.close()
+    assert verified.code == 1
+    assert f"event {event_id}: a text of it, which does not open" in verified.out
+    assert shell.penstock("audit", "verify", "--keys", "keys", "--texts").code == 0
+
+
 def test_texts_are_told_by_their_hashes_until_somebody_reveals_them_on_record(shell: Shell) -> None:
     event_id = published(shell, "letter-4")["value"]["event_id"]
 
