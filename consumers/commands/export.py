@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal, TextIO
+from uuid import UUID, uuid4
 
 from cyclopts import App, Parameter
 
@@ -35,8 +36,12 @@ _FEWEST: Final = 10
 
 @dataclass
 class Exported:
-    """How many cases were written, how many had no text any more, and why others were left out."""
+    """How many cases were written, how many had no text any more, and why others were left out.
 
+    By its id `penstock erase` tells which files held a subject's texts.
+    """
+
+    id: UUID = field(default_factory=uuid4)
     written: int = 0
     gone: int = 0
     left_out: Counter[str] = field(default_factory=Counter)
@@ -95,7 +100,8 @@ async def _lines(
         read = [publish.content_id(event.event_id)]
         if event.subject_hash is not None:
             read.append(publish.output_id(event.event_id, result.revision))
-        await put_on_record(deployment.store, event, read, scribe=scribe, now=wiring.clock())
+        now = wiring.clock()
+        await put_on_record(deployment.store, event, read, scribe=scribe, now=now, export=done.id)
         done.written += 1
         yield line
 

@@ -10,11 +10,12 @@ from dataclasses import asdict
 from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from infra import tables as t
 from infra.database import Database
 from infra.store import history
+from infra.store.contents import read_where
 from infra.store.disclosed import results
 from infra.store.texts import Texts, texts
 from pipeline.receive import canonical
@@ -43,7 +44,7 @@ async def deviations(database: Database, event_id: UUID, records: Sequence[Told]
         for record in records
         for what in _of_record(event, record, kept, by_revision.get(record.get("revision")))
     )
-    return list(dict.fromkeys(found))
+    return [*await _unopened(database, event), *dict.fromkeys(found)]
 
 
 async def every(database: Database) -> AsyncIterator[tuple[UUID, str]]:
@@ -64,6 +65,18 @@ async def every(database: Database) -> AsyncIterator[tuple[UUID, str]]:
         if len(ids) < _PAGE:
             return
         last = ids[-1]
+
+
+async def _unopened(database: Database, event: Received) -> list[str]:
+    """Encrypted texts that are there and do not open: others were written over them."""
+    if event.subject_hash is None:
+        return []
+    content = t.content.c
+    filled = (content.event_id == event.event_id) & (func.length(content.data) > 0)
+    async with database.read() as connection:
+        ids = set(await connection.scalars(select(content.id).where(filled)))
+        lost = ids - set(await read_where(connection, filled))
+    return [f"a text of it, which does not open ({one})," for one in sorted(lost)]
 
 
 async def _named(database: Database, event_id: UUID, records: Sequence[Told]) -> list[str]:

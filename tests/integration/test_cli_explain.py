@@ -182,6 +182,26 @@ def test_what_stands_beside_a_record_and_was_changed_is_named(
     assert f"event {event_id}: {named}" in verified.out
 
 
+def test_an_encrypted_text_that_was_written_over_is_named(shell: Shell) -> None:
+    """It does not open, as an erased one; but nobody has erased it."""
+    event_id = published(shell, "letter-1")["value"]["event_id"]
+    own = UUID(event_id).hex
+    change = "UPDATE content SET data = ? WHERE id = (SELECT content_id FROM event WHERE event_id = ?)"
+    with sqlite3.connect(shell.folder / "penstock.db") as connection:
+        query = "SELECT data FROM content WHERE id = (SELECT content_id FROM event WHERE event_id = ?)"
+        (before,) = connection.execute(query, (own,)).fetchone()
+        connection.execute(change, (b"forged", own))
+        connection.commit()
+
+        verified = shell.penstock("audit", "verify", "--keys", "keys", "--texts")
+
+        connection.execute(change, (before, own))
+    connection.close()
+    assert verified.code == 1
+    assert f"event {event_id}: a text of it, which does not open" in verified.out
+    assert shell.penstock("audit", "verify", "--keys", "keys", "--texts").code == 0
+
+
 def test_texts_are_told_by_their_hashes_until_somebody_reveals_them_on_record(shell: Shell) -> None:
     event_id = published(shell, "letter-4")["value"]["event_id"]
 
@@ -274,3 +294,14 @@ def test_an_erasure_names_the_exports_and_the_story_says_that_it_was_erased(shel
     after = shell.penstock("audit", "export", *filters)
     assert "contents" not in json.loads(after.out.splitlines()[1])
     assert checked(shell, after.out)[0] == checked(shell, before.out)[0] == 0
+
+
+def test_an_erasure_names_the_training_data_that_the_subject_is_in(shell: Shell) -> None:
+    assert shell.penstock("review", "approve", "letter-1").code == 0
+    assert shell.penstock("eval", "add-from-reviews", "letters").code == 0
+    before = shell.penstock("erase", "--subject", BERT, "--dry-run", "--json").json["exports"]
+
+    assert "1 cases written" in shell.penstock("export", "training", "letters", "--out", "train.jsonl").err
+
+    told = shell.penstock("erase", "--subject", BERT, "--dry-run", "--json").json["exports"]
+    assert len(told) == len(before) + 1
