@@ -67,8 +67,28 @@ def flaws(extraction: type[BaseModel]) -> Iterator[tuple[str, str, str]]:
             if _Peeled.of(inner).evidence or _marks_within(inner, seen=()):
                 yield name, "carries Evidence inside", "Mark the field itself, at the top of the extraction."
                 break
+        if any(one is Evidence for one in peeled.metadata):
+            yield name, "is marked with the class itself, which asks for nothing", "Write Evidence()."
         if peeled.evidence:
-            yield from _flaws_of(name, info, peeled, peeled.evidence)
+            flawed = list(_flaws_of_mark(name, peeled.evidence))
+            yield from flawed or _flaws_of(name, info, peeled, peeled.evidence)
+
+
+def _flaws_of_mark(name: str, evidence: Evidence) -> Iterator[tuple[str, str, str]]:
+    """What a type checker would see, and what would let any value pass: not everybody runs one."""
+    if evidence.otherwise not in ("review", "null"):
+        yield name, f"has otherwise={evidence.otherwise!r}", 'Write otherwise="review" or "null".'
+    if not _is_vocabulary(evidence.words):
+        cure = 'Write words={"refund": ("refund", "money back")}, or () where the quote alone is enough.'
+        yield name, "has words that are no tuples of words", cure
+
+
+def _is_vocabulary(words: Any) -> bool:
+    """A bare string would be read letter by letter, and a blank stands in every text."""
+    return isinstance(words, Mapping) and all(
+        isinstance(spellings, tuple | list) and all(isinstance(one, str) and one.strip() for one in spellings)
+        for spellings in words.values()
+    )
 
 
 def _flaws_of(

@@ -101,6 +101,8 @@ class Workflow(Generic[E, X]):
         self._check_schemas()
         self._check_prompt()
         self._check_policy()
+        self._check_checks()
+        self._check_screening()
         self._check_on_failure()
         self._check_cache()
         self._check_subject()
@@ -153,6 +155,26 @@ class Workflow(Generic[E, X]):
         answer = Answer[self.extraction]  # type: ignore[name-defined]
         takes = {"event": self.event, "answer": answer}
         self._check_signature("policy", self.policy, takes=takes, returns=(Decision,))
+
+    def _check_checks(self) -> None:
+        cure = "Write checks=(adds_up,), with adds_up(event, value, received_at) -> str | None."
+        if not (isinstance(self.checks, tuple) and all(map(callable, self.checks))):
+            self._refuse("checks", f"{self.checks!r} is no tuple of functions", cure)
+        for check in self.checks:
+            field = f"checks({getattr(check, '__name__', 'check')})"
+            try:
+                inspect.signature(check).bind(self.event, self.extraction, datetime)
+            except TypeError:
+                self._refuse(field, "does not take three arguments", cure)
+            if inspect.iscoroutinefunction(check):
+                self._refuse(field, "is async", "It judges what it is given; it waits for nothing.")
+
+    def _check_screening(self) -> None:
+        if self.suspicious not in ("review", "note"):
+            self._refuse("suspicious", f"{self.suspicious!r} is no answer", 'Write "review" or "note".')
+        if not isinstance(self.max_tokens, int) or self.max_tokens < 1:
+            cure = "Write max_tokens=32_000."
+            self._refuse("max_tokens", f"{self.max_tokens!r} is no number of tokens", cure)
 
     def _check_on_failure(self) -> None:
         if not (isinstance(self.deadline, timedelta) and MIN_CALL <= self.deadline <= MAX_DEADLINE):

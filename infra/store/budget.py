@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Boolean, bindparam, case, delete, select, update
+from sqlalchemy import BigInteger, Boolean, bindparam, case, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from infra import tables as t
@@ -196,9 +196,14 @@ def _update() -> Any:
 
 
 _RESERVE = _update().values(
-    limit=bindparam("the_limit"),
+    limit=bindparam("the_limit", type_=BigInteger),
     reserved=t.budget_window.c.reserved + bindparam("more"),
-    refused_at=case((bindparam("refused", type_=Boolean), NOW), else_=t.budget_window.c.refused_at),
+    refused_at=case(
+        (bindparam("refused", type_=Boolean), NOW),
+        # A cap that was raised is not the one that refused.
+        (t.budget_window.c.limit.is_distinct_from(bindparam("the_limit", type_=BigInteger)), None),
+        else_=t.budget_window.c.refused_at,
+    ),
 )
 _SETTLE = _update().values(
     reserved=t.budget_window.c.reserved - bindparam("less"),

@@ -235,6 +235,18 @@ async def test_a_cap_that_refused_nobody_of_late_holds_nobody_up(store: SqlStore
     assert [budget.holds for budget in await budgets(store.database)] == [False] * 3
 
 
+async def test_a_cap_that_was_raised_holds_nobody_up_any_more(store: SqlStore) -> None:
+    poor = replace(store, caps=Caps(total=150))
+    await store.accept([note(number) for number in range(3)])
+    (first,) = await poor.claim(LANE, limit=1, rate=RATE)
+    await poor.commit([replace(succeeded(first), charge=Charge(70, 0))])
+    assert await poor.claim(LANE, limit=1, rate=RATE) == []
+
+    assert await replace(store, caps=Caps(total=1_000)).claim(LANE, limit=1, rate=RATE) != []
+
+    assert [budget.holds for budget in await budgets(store.database)] == [False] * 3
+
+
 async def test_endpoints_whose_minute_is_full_are_named(store: SqlStore) -> None:
     await store.draw(
         [

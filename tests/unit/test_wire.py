@@ -214,6 +214,11 @@ class Marked(BaseModel):
     inner: Annotated[str, Text(9), Evidence()]
 
 
+def mark(**arguments: Any) -> Evidence:
+    """As an author writes it whose editor does not check types."""
+    return Evidence(**arguments)
+
+
 GOOD: list[Any] = [
     Annotated[Money, Evidence()],
     Annotated[Money, Evidence()] | None,
@@ -243,6 +248,11 @@ BAD: list[tuple[Any, str, str]] = [
     (Annotated[list[str], Evidence(otherwise="null")], "may not be null", '"| None"'),
     (Annotated[Reason, Evidence(words={"lost": ("gone",)})], "'lost'", "own values"),
     (Annotated[Money, Evidence(words={"1": ("one",)})], "not a word", "Leave the words away"),
+    (Annotated[Money, Evidence], "the class itself", "Write Evidence()"),
+    (Annotated[Money | None, mark(otherwise="nul")], "otherwise='nul'", '"review" or "null"'),
+    (Annotated[Reason, mark(words=None)], "no tuples of words", "Write words="),
+    (Annotated[Reason, mark(words={"late": "too late"})], "no tuples of words", "Write words="),
+    (Annotated[Reason, mark(words={"late": ("late", " ")})], "no tuples of words", "Write words="),
 ]
 
 

@@ -1,7 +1,7 @@
 """A wrong declaration is refused with file, field and cure."""
 
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Optional
 from uuid import UUID
@@ -76,6 +76,14 @@ def answers_sometimes_as_of_old(note: Note) -> Optional[Facts]:  # noqa: UP045
     return None
 
 
+def complains(note: Note, facts: Facts, received_at: datetime) -> str | None:
+    return None
+
+
+async def complains_later(note: Note, facts: Facts, received_at: datetime) -> str | None:
+    return None
+
+
 class Empty(Extraction):
     pass
 
@@ -104,6 +112,12 @@ WRONG: list[tuple[dict[str, Any], str, str, str]] = [
     ({"prompt": " \n"}, "prompt", "is empty", "Say what"),
     ({"prompt": PROMPT_OF_ELEVEN_LINES}, "prompt", "more than 10 lines", 'PromptFile("notes.md")'),
     ({"text": "text"}, "text", "is no function", "text=lambda"),
+    ({"checks": complains}, "checks", "no tuple of functions", "checks=(adds_up,)"),
+    ({"checks": ("adds up",)}, "checks", "no tuple of functions", "checks=(adds_up,)"),
+    ({"checks": (takes_one,)}, "checks(takes_one)", "three arguments", "(event, value, received_at)"),
+    ({"checks": (complains_later,)}, "checks(complains_later)", "is async", "waits for nothing"),
+    ({"suspicious": "reveiw"}, "suspicious", "'reveiw' is no answer", '"review" or "note"'),
+    ({"max_tokens": 0}, "max_tokens", "0 is no number", "max_tokens=32_000"),
     ({"cache": timedelta(0)}, "cache", "no time to keep", "timedelta(days=7)"),
     ({"cache": timedelta(days=-1)}, "cache", "no time to keep", "timedelta(days=7)"),
     ({"cache": timedelta(days=90, microseconds=1)}, "cache", "no time to keep", "at most 90 days"),
