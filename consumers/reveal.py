@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -9,6 +10,7 @@ from uuid import UUID, uuid4
 from infra.store import administration, history, texts
 from infra.store.store import SqlStore
 from infra.store.texts import Texts
+from infra.store.words import WITHHELD
 from pipeline.trail import PAYLOAD_READ, noted
 from schemas.changeset import Scribe
 from schemas.event import Received
@@ -47,16 +49,26 @@ async def put_on_record(
     await administration.write_record(store.database, record)
 
 
-def withheld(
-    data: Mapping[str, Any] | None, *, has_subject: bool, is_revealed: bool
-) -> tuple[Mapping[str, Any] | None, tuple[str, ...]]:
-    """A result's values, and the names of those that are held back.
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What is told of a result; `withheld` are the names of the fields that are not."""
 
-    What was extracted from an event with a subject is a text of that subject: for who reads texts, on record.
+    data: Mapping[str, Any] | None
+    reasons: tuple[str, ...]
+    withheld: tuple[str, ...] = ()
+
+
+def shown(
+    data: Mapping[str, Any] | None, reasons: Sequence[str], *, has_subject: bool, is_revealed: bool
+) -> Shown:
+    """A result as it is told to whoever reads it.
+
+    What was extracted from an event with a subject, and why it was decided so, are texts of that subject: for
+    who reads texts, on record.
     """
     if has_subject and not is_revealed:
-        return None, tuple(sorted(data or ()))
-    return data, ()
+        return Shown(None, (WITHHELD,) if reasons else (), tuple(sorted(data or ())))
+    return Shown(data, tuple(reasons))
 
 
 def spelt(data: bytes) -> dict[str, str]:

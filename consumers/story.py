@@ -5,13 +5,13 @@ here as its size and its SHA-256 under the event's salt, which is how the audit 
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import RowMapping
 
-from consumers.reveal import spelt, withheld
+from consumers.reveal import Shown, shown, spelt
 from infra.database import Database
 from infra.store import history, read
 from infra.store.history import Mark
@@ -76,10 +76,10 @@ def told(story: Story, marks: Mapping[UUID, Mark], texts: Texts | None = None) -
             **_spelt(texts.content if texts else None),
         },
         "in_flight": story.work and _picked(story.work, _WORK),
-        "attempts": [_attempt(row, marks, texts) for row in story.attempts],
+        "attempts": [_attempt(row, marks, story, texts) for row in story.attempts],
         "results": [_result(row, story, texts) for row in story.results],
         "outbox": [_picked(row, _OUTBOX) for row in story.outbox],
-        "review": [_picked(row, _REVIEW) for row in story.review],
+        "review": [_review(row, story, texts) for row in story.review],
         "audit": [_audit(row) for row in story.audit],
     }
 
@@ -90,9 +90,19 @@ def _by(record: Row | None) -> dict[str, Any] | None:
 
 def _result(row: Row, story: Story, texts: Texts | None) -> dict[str, Any]:
     """What was found; of an event with a subject by the names of its fields, until texts are revealed."""
+    told = _shown(row["data"], row["reasons"], story, texts)
+    return {**_picked(row, _RESULT), "data": told.data, "withheld": told.withheld, "reasons": told.reasons}
+
+
+def _review(row: Row, story: Story, texts: Texts | None) -> dict[str, Any]:
+    return {**_picked(row, _REVIEW), "reasons": _shown(None, row["reasons"], story, texts).reasons}
+
+
+def _shown(
+    data: Mapping[str, Any] | None, reasons: Sequence[str], story: Story, texts: Texts | None
+) -> Shown:
     has_subject = story.event["subject_hash"] is not None
-    data, names = withheld(row["data"], has_subject=has_subject, is_revealed=texts is not None)
-    return {**_picked(row, _RESULT), "data": data, "withheld": names}
+    return shown(data, reasons, has_subject=has_subject, is_revealed=texts is not None)
 
 
 def _picked(row: Row, columns: tuple[str, ...]) -> dict[str, Any]:
@@ -104,10 +114,12 @@ def _mark(marks: Mapping[UUID, Mark], content_id: UUID) -> dict[str, Any]:
     return {"bytes": mark.bytes if mark else None, "sha256": mark.sha256 if mark else None}
 
 
-def _attempt(row: Row, marks: Mapping[UUID, Mark], texts: Texts | None = None) -> dict[str, Any]:
+def _attempt(row: Row, marks: Mapping[UUID, Mark], story: Story, texts: Texts | None) -> dict[str, Any]:
     parts = [_mark(marks, UUID(text_id)) for text_id in row["text_ids"]]
     response = _mark(marks, row["response_content_id"])
-    whole = {**_picked(row, _ATTEMPT), "texts": parts, "request": {}, "response": response}
+    complaints = _shown(None, row["complaints"], story, texts).reasons
+    told = {**_picked(row, _ATTEMPT), "complaints": complaints}
+    whole = {**told, "texts": parts, "request": {}, "response": response}
     made = texts.attempts.get(row["id"]) if texts else None
     if made is None:
         return whole

@@ -86,7 +86,7 @@ def keys_of(text: str) -> dict[tuple[str, bytes], tuple[bytes, int]]:
     keys = {}
     for line in text.splitlines():
         words = line.split()
-        if not words or line.startswith("#"):
+        if not words or words[0].count("+") < 2:
             continue
         name, key_id, encoded = words[0].split("+", 2)
         tagged = base64.b64decode(encoded)

@@ -16,7 +16,7 @@ from consumers.api.problems import documented
 from consumers.api.reading import Revealing, require_reveal
 from consumers.desk import Desk, Said
 from consumers.quality import Measured, Measures
-from consumers.reveal import withheld
+from consumers.reveal import shown
 from infra.store.reviews import Item, Order, waiting
 from pipeline.confidence import Coverage, threshold_for
 from pipeline.errors import NotFound
@@ -167,7 +167,7 @@ def _add_reading(routes: APIRouter, context: ApiContext, callers: Callers, measu
 def _seen(subject: Subject, item: Item | None, text: str | None) -> Seen:
     newest, identity = subject.newest, subject.event.identity
     has_subject = subject.event.subject_hash is not None
-    data, names = withheld(newest.data, has_subject=has_subject, is_revealed=text is not None)
+    told = shown(newest.data, newest.reasons, has_subject=has_subject, is_revealed=text is not None)
     return Seen(
         event_id=newest.event_id,
         workflow=newest.workflow,
@@ -176,10 +176,10 @@ def _seen(subject: Subject, item: Item | None, text: str | None) -> Seen:
         state=newest.state,
         revision=newest.revision,
         published=subject.standing,
-        reasons=newest.reasons,
+        reasons=told.reasons,
         model=newest.model,
-        data=data,
-        withheld=names,
+        data=told.data,
+        withheld=told.withheld,
         evidence=newest.evidence,
         text=text,
         item=item,

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from consumers.commands import output
 from consumers.desk import Desk
-from consumers.reveal import withheld
+from consumers.reveal import shown
 from pipeline.errors import InvalidCorrection
 from pipeline.receive import parse
 from schemas.decision import REOPENED
@@ -41,8 +41,9 @@ async def gather(desk: Desk, event_id: UUID, *, reveal: bool) -> dict[str, Any]:
     subject, only when it is asked for."""
     subject, found = await desk.look(event_id)
     has_subject = subject.event.subject_hash is not None
-    data, names = withheld(subject.newest.data, has_subject=has_subject, is_revealed=reveal)
-    newest, identity = subject.newest, subject.event.identity
+    newest = subject.newest
+    result = shown(newest.data, newest.reasons, has_subject=has_subject, is_revealed=reveal)
+    identity = subject.event.identity
     told = {
         "event_id": event_id,
         "workflow": newest.workflow,
@@ -51,13 +52,13 @@ async def gather(desk: Desk, event_id: UUID, *, reveal: bool) -> dict[str, Any]:
         "state": newest.state,
         "revision": newest.revision,
         "published": subject.standing,
-        "reasons": newest.reasons,
+        "reasons": result.reasons,
         "waits_since": found and found.created_at,
         "claimed_by": found and found.claimed_by,
         "claimed_until": found and found.claimed_until,
         "model": newest.model,
-        "data": data,
-        "withheld": names,
+        "data": result.data,
+        "withheld": result.withheld,
         "evidence": newest.evidence,
     }
     return {**told, "text": await desk.read(subject)} if reveal else told

@@ -18,7 +18,7 @@ from infra.store import search
 from infra.store.reconciliation import newest
 from infra.store.search import Count, Found, Search
 from infra.store.statements import NOW
-from infra.store.words import restored
+from infra.store.words import listed
 from infra.tables.decisions import FAILED
 
 Which = Literal["waiting", "dead"]
@@ -93,16 +93,11 @@ async def _whole(database: Database, found: Sequence[Found]) -> list[Candidate]:
     )
     async with database.read() as connection:
         rows = (await connection.execute(query)).mappings().all()
-        whole = await restored(connection, rows)
-    # Its reasons as the queue shows them; of the result only what its row says to everybody.
-    made = {
-        row["event_id"]: _candidate(dict(row), words["reasons"])
-        for row, words in zip(rows, whole, strict=True)
-    }
+    made = {row["event_id"]: _candidate(row) for row in listed(rows)}
     return [made[one.event_id] for one in found if one.event_id in made]
 
 
-def _candidate(row: Mapping[str, Any], reasons: Sequence[str]) -> Candidate:
+def _candidate(row: Mapping[str, Any]) -> Candidate:
     return Candidate(
         event_id=row["event_id"],
         revision=row["revision"],
@@ -110,7 +105,7 @@ def _candidate(row: Mapping[str, Any], reasons: Sequence[str]) -> Candidate:
         source=row["source"],
         id=row["source_id"],
         decided_at=row["decided_at"],
-        reasons=tuple(reasons),
+        reasons=tuple(row["reasons"]),
         data=row["data"],
         claimed_by=row["claimed_by"],
     )

@@ -18,7 +18,7 @@ from infra.database import Database
 from infra.store.overview import CAPPED
 from infra.store.reconciliation import newest
 from infra.store.statements import NOW
-from infra.store.words import restored
+from infra.store.words import listed
 from infra.tables.decisions import FAILED
 
 #: What stands for a number in a group's reason.
@@ -124,8 +124,7 @@ async def events(
             if len(rows) > limit or len(chunk) < _CHUNK:
                 break
             after = _place(chunk[-1])
-        whole = await restored(connection, rows[:limit])
-    return Page(tuple(whole), _place(rows[limit - 1]) if len(rows) > limit else None)
+    return Page(tuple(listed(rows[:limit])), _place(rows[limit - 1]) if len(rows) > limit else None)
 
 
 async def failed_calls(database: Database, *, within: timedelta) -> Sequence[FailedCalls]:

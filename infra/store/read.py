@@ -13,7 +13,7 @@ from infra.database import Database
 from infra.store.contents import read_contents
 from infra.store.reconciliation import in_flight, newest
 from infra.store.statements import NOW
-from infra.store.words import complaints_id, envelopes, read_words, restored
+from infra.store.words import complaints_id, envelopes, listed, read_words, restored
 from pipeline.errors import NotFound
 
 
@@ -123,7 +123,7 @@ async def dead_letters(
     if workflow:
         query = query.where(t.result.c.workflow == workflow)
     async with database.read() as connection:
-        return await restored(connection, (await connection.execute(query)).mappings().all())
+        return listed((await connection.execute(query)).mappings().all())
 
 
 async def tail(database: Database, topic: str, *, after: int = -1, limit: int = 500) -> list[RowMapping]:

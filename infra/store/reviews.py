@@ -22,7 +22,7 @@ from infra import tables as t
 from infra.columns import later
 from infra.database import Database
 from infra.store.statements import NOW
-from infra.store.words import restored
+from infra.store.words import listed
 from pipeline.errors import Conflict, NotFound
 from pipeline.sample import SAMPLED
 
@@ -195,9 +195,8 @@ async def _found(connection: AsyncConnection, event_id: UUID) -> Item | None:
 
 
 async def _items_of(connection: AsyncConnection, query: Select[Any]) -> list[Item]:
-    """With the reasons of events with a subject, which are kept apart."""
     rows = (await connection.execute(query)).mappings().all()
-    return [_item(row) for row in await restored(connection, rows)]
+    return [_item(row) for row in listed(rows)]
 
 
 def _surely(found: Item | None) -> Item:
@@ -215,7 +214,6 @@ def _item(row: Mapping[str, Any]) -> Item:
         id=row["source_id"],
         workflow=row["workflow"],
         revision=row["revision"],
-        # Those of an event with a subject are the result's, and a result that nobody doubts has none.
         reasons=(SAMPLED,) if row["sampled"] else tuple(row["reasons"]),
         sampled=row["sampled"],
         rank=row["rank"],

@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from infra import tables as t
 from infra.database import Database
-from infra.store.words import restored
+from infra.store.words import WITHHELD, restored
 from pipeline.errors import NotFound
 from schemas.decision import REOPENED
 
@@ -21,7 +21,7 @@ class Status:
 
     `state` is the outcome, `in_flight` while a machine works on it (again), or `pruned` when its result is
     kept no longer. `withheld` names the fields of an event with a subject: what they hold is a text of that
-    subject, and not told here.
+    subject, and not told here; nor are the reasons.
     """
 
     event_id: UUID
@@ -69,7 +69,7 @@ async def status(database: Database, event_id: UUID) -> Status:
         version=row["version"],
         data=None if has_subject else row["data"],
         withheld=tuple(sorted(row["data"] or ())) if has_subject else (),
-        reasons=tuple(row["reasons"] or ()),
+        reasons=(WITHHELD,) if has_subject and row["reasons"] else tuple(row["reasons"] or ()),
         accepted_at=row["accepted_at"],
         decided_at=row["decided_at"],
     )

@@ -8,7 +8,7 @@ import base64
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 from uuid import UUID, uuid5
 
 from sqlalchemy import RowMapping
@@ -20,6 +20,9 @@ from pipeline.publish import content_id, envelope_id, output_id, reasons_id
 from pipeline.receive import canonical
 from schemas.changeset import Changeset
 from schemas.event import Received
+
+#: What stands for the reasons of an event with a subject until its texts are revealed.
+WITHHELD: Final = "told with the texts, for its subject's sake (--reveal)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +103,11 @@ async def restored(
     ids = {make(*own) for own in sealed for make in (reasons_id, output_id)}
     found = await read_contents(connection, ids)
     return [_restored(row, found) if _has_words(row) else dict(row) for row in rows]
+
+
+def listed(rows: Sequence[RowMapping | Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The same for a list, which tells no texts: the reasons of an event with a subject may quote it."""
+    return [{**row, "reasons": [WITHHELD]} if _has_words(row) else dict(row) for row in rows]
 
 
 def _has_words(row: RowMapping | Mapping[str, Any]) -> bool:

@@ -14,6 +14,7 @@ from infra import tables as t
 from infra.database import Database
 from infra.store import SqlStore, contents, erasure, history, read, rotation
 from infra.store.status import status
+from infra.store.words import WITHHELD
 from infra.vault import opened, vault
 from pipeline.catalogue import Catalogue
 from pipeline.errors import Conflict, Erased, InvalidSettingsError, NotFound
@@ -99,11 +100,7 @@ async def test_only_indexed_fields_stay_in_the_row_of_a_result(store: SqlStore, 
         (story.results[0]["data"], tuple(story.results[0]["reasons"])),
     ):
         assert (data, reasons) == ({"amount": "12.50", "city": MARK}, (f"{MARK} is unknown",))
-    assert (stands.data, stands.withheld, stands.reasons) == (
-        None,
-        ("amount", "city"),
-        (f"{MARK} is unknown",),
-    )
+    assert (stands.data, stands.withheld, stands.reasons) == (None, ("amount", "city"), (WITHHELD,))
     assert story.review[0]["reasons"] == [f"{MARK} is unknown"]
     assert (story.event["key"], story.event["subject"]) == (event.key, event.subject)
     assert story.content == event.content

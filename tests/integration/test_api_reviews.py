@@ -13,6 +13,7 @@ from sqlalchemy import select
 from infra import schema
 from infra import tables as t
 from infra.database import Database, connect
+from infra.store.words import WITHHELD
 from pipeline.record import decided
 from schemas import review
 from tests.api_world import DIALECTS, JSON, Api, add_token, database, running
@@ -214,8 +215,11 @@ async def test_what_was_extracted_from_a_subject_s_event_is_one_of_its_texts(tmp
         for path in (f"/events/{event_id}", f"/api/reviews/{event_id}"):
             told = await seen(path, "viewer")
             assert (told["data"], told["withheld"]) == (None, ["amount", "city"])
+            assert told["reasons"] == [WITHHELD]
+        assert (await listed(api))["items"][0]["reasons"] == [WITHHELD]
         revealed = await seen(f"/api/reviews/{event_id}?reveal=true", "reviewer")
         assert (revealed["data"], revealed["withheld"]) == (DATA, [])
+        assert revealed["reasons"] == ["large amount"]
     await made.close()
 
 
