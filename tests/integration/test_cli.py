@@ -312,6 +312,7 @@ def test_a_process_does_not_start_without_a_price_and_who_asks_needs_none(shell:
     aliases = ("FAST", "STRONG", "SPARE")
     variables = {f"PENSTOCK_MODELS__{alias}__BASE_URL": "http://127.0.0.1:1/v1" for alias in aliases}
     variables |= {f"PENSTOCK_MODELS__{alias}__MODEL": "m" for alias in aliases}
+    variables["PENSTOCK_MODELS__STRONG__MODEL"] = "free"
     variables |= {f"PENSTOCK_MODELS__STRONG__{price}_PRICE": "0" for price in ("INPUT", "OUTPUT")}
 
     ended = shell.penstock("dev", **variables)
@@ -639,11 +640,11 @@ def test_a_wrong_setting_is_named(shell: Shell) -> None:
 
 
 def test_a_misspelt_setting_is_told_once_beside_the_answer(shell: Shell) -> None:
-    ended = shell.penstock("tail", RESULTS, "-n", "1", PENSTOCK_DATABSE__URL="x")
+    ended = shell.penstock("tail", RESULTS, "-n", "1", PENSTOCK_DATABASE_URL="x")
 
     assert ended.code == 0
     assert ended.json["topic"] == RESULTS
-    assert ended.err.count("PENSTOCK_DATABSE__URL is no setting") == 1
+    assert ended.err.count("PENSTOCK_DATABASE_URL is no setting") == 1
 
 
 def test_topics_of_embedded_mode_need_no_making(shell: Shell) -> None:
@@ -655,12 +656,12 @@ def test_topics_of_embedded_mode_need_no_making(shell: Shell) -> None:
 def test_the_doctor_finds_embedded_mode_well(shell: Shell) -> None:
     shell.penstock("workflow", "pause", "support")
 
-    ended = shell.separate("doctor", "--json", PENSTOCK_DATABSE__URL="x")
+    ended = shell.separate("doctor", "--json", PENSTOCK_DATABASE_URL="x")
 
     assert ended.code == 0
     assert ended.json["ok"] is True
     warned = [one["found"] for one in ended.json["findings"] if one["state"] == "warning"]
-    assert any("PENSTOCK_DATABSE__URL" in found for found in warned)
+    assert any("PENSTOCK_DATABASE_URL" in found for found in warned)
     assert any("support is paused" in found for found in warned)
 
 
