@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -15,13 +14,12 @@ from uuid import UUID
 
 import aiohttp
 from cyclopts import Parameter
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from sqlalchemy import select
 
 from consumers import story, wiring
 from consumers.commands.dev import until_stopped
 from consumers.commands.output import Json, emit_json, say, table
+from consumers.commands.progress import progress
 from consumers.commands.running import run
 from consumers.commands.story import show as show_story
 from consumers.embedded import Embedded, embedded
@@ -149,16 +147,7 @@ async def _script(running: Embedded, records: Sequence[Record]) -> None:
 async def _run(running: Embedded, records: Sequence[Record]) -> None:
     """Send everything, then wait until nothing is in flight, unsealed or unpublished."""
     door = wiring.door(running.deployment, ring=lambda lane: None)
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=Console(stderr=True),
-        disable=not sys.stderr.isatty(),
-    )
-    with bar:
-        task = bar.add_task("events", total=len(records))
+    with progress("events", len(records)) as tell:
         for start in range(0, len(records), _CHUNK):
             await door.accept(records[start : start + _CHUNK])
         async with asyncio.timeout(_TIMEOUT_SECONDS):
@@ -166,7 +155,7 @@ async def _run(running: Embedded, records: Sequence[Record]) -> None:
                 balance = reconciliation.total(
                     (await reconciliation.balances(running.deployment.database)).values()
                 )
-                bar.update(task, completed=sum(balance.outcomes.values()))
+                tell(sum(balance.outcomes.values()))
                 if balance.in_flight == 0 and await _is_settled(running):
                     return
                 await asyncio.sleep(_LOOK_SECONDS)

@@ -4,7 +4,7 @@ Cases are from files, and from what people approved or corrected (`penstock eval
 """
 
 import asyncio
-import sys
+import itertools
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -212,35 +212,27 @@ async def _evaluate(
 
 
 async def _run_all(ready: "Rehearsal", cases: "Sequence[Case]", *, concurrency: int) -> "list[Rehearsed]":
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from consumers.commands.progress import progress
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     slots = asyncio.Semaphore(concurrency)
-    with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as bar:
-        task = bar.add_task("cases", total=len(cases))
-
-        def ended() -> None:
-            bar.advance(task)
-
+    ended = itertools.count(1)
+    with progress("cases", len(cases)) as tell:
         # A group: Ctrl-C and a fault of ours end all calls.
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(_run(ready, case, slots, ended)) for case in cases]
+            tasks = [group.create_task(_run(ready, case, slots)) for case in cases]
+            for task in tasks:
+                task.add_done_callback(lambda _: tell(next(ended)))
     return [task.result() for task in tasks]
 
 
-async def _run(
-    ready: "Rehearsal", case: "Case", slots: asyncio.Semaphore, ended: Callable[[], None]
-) -> "Rehearsed":
+async def _run(ready: "Rehearsal", case: "Case", slots: asyncio.Semaphore) -> "Rehearsed":
     from consumers.commands.rehearsal import stamp
     from pipeline import receive
 
     async with slots:
         topic = ready.entry.workflow.consumes
         envelope = receive.plain(dict(case.data), source="eval", id=case.id, type=topic)
-        end = await ready.run(receive.received(envelope, ready.entry, stamp=stamp()))
-    ended()
-    return end
+        return await ready.run(receive.received(envelope, ready.entry, stamp=stamp()))
 
 
 def _compared(done: Evaluated, baseline: "Report | None", margin: float) -> Evaluated:

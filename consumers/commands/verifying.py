@@ -4,16 +4,13 @@ import base64
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 from uuid import UUID
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
 from consumers import trust as trusted
 from consumers.commands import output
+from consumers.commands.progress import progress
 from infra.database import Database
 from infra.settings import Settings
 from infra.signing import check
@@ -72,9 +69,9 @@ def last(believed: Trust, path: Path) -> Checkpoint:
 
 async def verified(database: Database, believed: Trust, since: Checkpoint | None) -> Report:
     """Verify, with progress on stderr."""
-    with _bar() as advance:
+    with progress("records") as tell:
         async with database.read() as connection:
-            return await audit.verify(connection, believed, since=since, progress=advance)
+            return await audit.verify(connection, believed, since=since, progress=tell)
 
 
 async def compare_texts(database: Database, report: Report) -> None:
@@ -206,18 +203,3 @@ def _text(path: Path) -> str:
         return path.read_text("utf-8")
     except UnicodeDecodeError as error:
         raise InvalidSettingsError(f"{path}: this is no text") from error
-
-
-@contextmanager
-def _bar() -> Iterator[audit.Progress]:
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=Console(stderr=True),
-        disable=not sys.stderr.isatty(),
-    )
-    with bar:
-        task = bar.add_task("records", total=None)
-        yield lambda verified, total: bar.update(task, completed=verified, total=total)
