@@ -15,7 +15,7 @@ EXIT_NOT_FOUND: Final = 3
 EXIT_CONFLICT: Final = 4
 EXIT_UNAVAILABLE: Final = 6
 
-_HELP: Final = """One event, one outcome.
+_HELP: Final = """One event, one outcome, one charge.
 
 Settings are PENSTOCK_* variables; `penstock config show` prints them all. Every command that answers
 takes `--json`. Exit codes: 0 done, 1 failed or unbalanced, 2 wrong usage or settings, 3 not found,
