@@ -72,7 +72,7 @@ class Sealer:
     async def _seal(self) -> bool:
         signer = self.signer()
         if str(signer.key) != self._key:
-            await whole(seals.introduce(self.database, str(signer.key), self.introduced(signer)))
+            await whole(seals.introduce(self.database, self.introduced(signer)))
             self._key = str(signer.key)
         made = await whole(seals.seal(self.database, signer, limit=self.settings.batch))
         if made is None:

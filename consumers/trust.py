@@ -75,7 +75,7 @@ async def rotated(deployment: Deployment, file: KeyFile) -> str:
     body = {"action": "rotated", "key": str(made.signer.key), "before": str(before.key)}
     scribe = replace(deployment.scribe, actor=operator())
     record = noted(KEY_KIND, body, scribe=scribe, now=clock())
-    await seals.introduce(deployment.database, str(made.signer.key), record)
+    await seals.introduce(deployment.database, record)
     made.use()
     return str(made.signer.key)
 

@@ -68,11 +68,10 @@ def is_signed(public: bytes, signature: bytes, text: bytes) -> bool:
     """Did the owner of this public key sign the text?"""
     key, commitment = point_of(public), point_of(signature[:32])
     scalar = int.from_bytes(signature[32:], "little")
-    if len(signature) != 64 or scalar >= ORDER:
-        return False
     challenge = int.from_bytes(hashlib.sha512(signature[:32] + public + text).digest(), "little") % ORDER
     left, right = times(scalar, BASE), add(commitment, times(challenge, key))
-    return all((left[axis] * right[2] - right[axis] * left[2]) % P == 0 for axis in (0, 1))
+    same = all((left[axis] * right[2] - right[axis] * left[2]) % P == 0 for axis in (0, 1))
+    return same and len(signature) == 64 and scalar < ORDER
 
 
 # --- the checkpoint: a C2SP signed note ---
@@ -84,8 +83,7 @@ def keys_of(text: str) -> dict[tuple[str, bytes], tuple[bytes, int]]:
     A key is told with the size above which it signs logs; smaller ones have its predecessor's signature.
     """
     keys = {}
-    for line in text.splitlines():
-        words = line.split()
+    for words in map(str.split, text.splitlines()):
         if not words or words[0].count("+") < 2:
             continue
         name, key_id, encoded = words[0].split("+", 2)
@@ -108,6 +106,8 @@ def checkpoint_of(note: str, keys: dict[tuple[str, bytes], tuple[bytes, int]]) -
         if public and name == origin and int(size) > above:
             if not is_signed(public, blob[4:], text.encode()):
                 raise ValueError("the checkpoint's signature is wrong")
+            if any(one[0] == name and above < later < int(size) for one, (_, later) in keys.items()):
+                raise ValueError("another key had taken over from the one that signed the checkpoint")
             return int(size), base64.b64decode(root), sealed
     raise ValueError("no key that you trust has signed the checkpoint")
 
@@ -156,11 +156,11 @@ def hashes(value: object, name: str = "") -> set[str]:
 
 def main(export: Path, keys: Path, wanted: str | None = None) -> int:
     """Print each difference and a summary; returns the exit code."""
-    with export.open(encoding="utf-8") as file:
+    known = keys_of(keys.read_text("utf-8"))
+    with export.open(encoding="utf-8", errors="surrogateescape") as file:
         try:
-            known = keys_of(keys.read_text("utf-8"))
             size, root, sealed = checkpoint_of(json.loads(file.readline())["checkpoint"], known)
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             print(f"DIFFERENCE: {error}")
             return 1
         places, leaves, named, shown, differences = set(), set(), set(), set(), []
@@ -174,7 +174,7 @@ def main(export: Path, keys: Path, wanted: str | None = None) -> int:
                 leaves.add(leaf.hexdigest())
                 named |= hashes(json.loads(record["canonical"]))
                 shown |= set(map(salted, record.get("contents", ())))
-            except (ValueError, KeyError, TypeError) as error:
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
                 problem = f"cannot be read: {error!r}"
             if problem:
                 differences.append(f"line {number} {problem}")
@@ -194,6 +194,6 @@ if __name__ == "__main__":
         sys.exit(2)
     try:
         sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:]))
-    except OSError as error:
-        print(error)
+    except (OSError, ValueError) as error:
+        print(f"cannot be read: {error}")
         sys.exit(2)

@@ -68,6 +68,31 @@ class Trust:
         found = note.signer(read, [trusted.key for trusted in self.keys], self.check)
         return None if found is None else self._index(found)
 
+    def flaw(self, index: int | None, read: Note, state: Checkpoint) -> str | None:
+        """Why a state of the log, signed by the key of this index, does not count; None when it does."""
+        if index is None:
+            return f"no trusted key signed it; it names {', '.join(one.label for one in read.signatures)}"
+        trusted = self.keys[index]
+        if state.origin != trusted.key.name:
+            return f"its origin is {state.origin!r}, its key is named {trusted.key.name!r}"
+        if state.size <= trusted.above:
+            return f"{trusted.key.label} signs logs of more than {trusted.above} records"
+        return None
+
+    def retired(self, read: Note, size: int) -> str | None:
+        """What to say when another key had taken over from the signer before the log had this size.
+
+        Of a newest seal only: a batch or two may be signed while the key is being replaced.
+        """
+        index = self.signed_by(read)
+        if index is None:
+            return None
+        own = self.keys[index]
+        for later in self.keys[index + 1 :]:
+            if later.key.name == own.key.name and own.above < later.above < size:
+                return f"{own.key.label} signed it, {later.key.label} took over at {later.above} records"
+        return None
+
     def _index(self, key: PublicKey) -> int:
         return [trusted.key for trusted in self.keys].index(key)
 
@@ -92,6 +117,7 @@ class Walk:
         self.batch = 0
         self.link = NOTHING_BEFORE
         self._key = 0
+        self._last: tuple[str, Note] | None = None
         self._kept = {state.text: state for state in trust.checkpoints}
 
     @property
@@ -140,6 +166,10 @@ class Walk:
         """After the last seal: what is left must be nothing."""
         for row in rest:
             self.findings.add(f"audit_leaf {row.sequence}", "is behind the last seal")
+        if self._last is not None:
+            where, read = self._last
+            if retired := self.trust.retired(read, self.size):
+                self.findings.add(where, retired)
         for state in sorted(self._kept.values(), key=lambda state: state.batch):
             if state.size > self.begun:
                 self.findings.add(*_lost(state))
@@ -196,19 +226,16 @@ class Walk:
         if problem:
             self.findings.add(where, problem)
             return claimed
+        self._last = where, read
         return state
 
     def _distrusted(self, read: Note, state: Checkpoint) -> str | None:
         index = self.trust.signed_by(read)
-        if index is None:
-            return f"no trusted key signed it; it names {', '.join(one.label for one in read.signatures)}"
-        trusted = self.trust.keys[index]
-        if state.origin != trusted.key.name:
-            return f"its origin is {state.origin!r}, its key is named {trusted.key.name!r}"
-        if state.size <= trusted.above:
-            return f"{trusted.key.label} signs logs of more than {trusted.above} records"
+        problem = self.trust.flaw(index, read, state)
+        if problem or index is None:
+            return problem
         if index < self._key:
-            return f"{trusted.key.label} signed it after a newer key had signed"
+            return f"{self.trust.keys[index].key.label} signed it after a newer key had signed"
         self._key = index
         return None
 

@@ -23,6 +23,7 @@ from pipeline.audit import leaf
 from pipeline.checkpoint import Checkpoint
 from pipeline.errors import Conflict, InvalidSettingsError
 from pipeline.keyring import TrustedKey
+from pipeline.note import InvalidNote
 from pipeline.verify import NAMED, Trust
 
 _SHOWN: Final = 100
@@ -135,11 +136,18 @@ def tell_proof(found: Proof, *, as_json: bool) -> None:
 
 
 def _flaws(found: Proof, believed: Trust, under: Checkpoint | None) -> Iterator[str]:
-    read = note.parse(found.seal.note)
-    if believed.signed_by(read) is None:
-        yield f"no trusted key signed seal {found.seal.batch}"
+    try:
+        read = note.parse(found.seal.note)
+        state = checkpoints.parse(read.text)
+    except InvalidNote as error:
+        yield f"the note of seal {found.seal.batch} cannot be read: {error}"
         return
-    state = checkpoints.parse(read.text)
+    flaw = believed.flaw(believed.signed_by(read), read, state)
+    if flaw is None and under is None:
+        flaw = believed.retired(read, state.size)
+    if flaw is not None:
+        yield f"seal {found.seal.batch} proves nothing: {flaw}"
+        return
     if under is not None and state != under:
         yield _ANOTHER_LOG.format(state.size)
     if not merkle.is_included(leaf(found.canonical), found.sequence, state.size, found.path, state.root):

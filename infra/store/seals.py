@@ -100,15 +100,24 @@ def _waiting(*, first: int, batch: int, limit: int) -> Select[Any]:
     return select(*columns).join(t.audit_record, t.audit_record.c.id == queue.c.record_id)
 
 
-async def introduce(database: Database, key: str, record: AuditRecord) -> bool:
-    """Write the record of a key's first use, unless there is one about this key."""
+async def introduce(database: Database, record: AuditRecord) -> bool:
+    """Write the record of what was done with a key, unless there is one of the same already.
+
+    A key that was rotated in is on record a second time when it is used: so there is always something for it
+    to seal, and the newest seal is never one that the old key made while it was replaced.
+    """
     query = select(t.audit_record.c.canonical).where(t.audit_record.c.kind == record.kind)
     async with database.write() as connection:
         for canonical in await connection.scalars(query):
-            if json.loads(canonical)["key"] == key:
+            if _use(canonical) == _use(record.canonical):
                 return False
         await connection.execute(insert(database, t.audit_record), audit_row(record))
     return True
+
+
+def _use(canonical: bytes) -> tuple[str, str | None]:
+    told = json.loads(canonical)
+    return told["key"], told.get("action")
 
 
 async def _write(connection: AsyncConnection, database: Database, made: Seal) -> None:

@@ -45,6 +45,7 @@ class AuditRow(SQLModel, table=True):
         Index("audit_outcome", "outcome", "occurred_at"),
         Index("audit_cost", "cost_micros"),
         Index("audit_took", "took_ms"),
+        Index("audit_record_leaf", "leaf"),
         # For a part of a word; SQLite reads all of them.
         Index(
             "audit_words", "words", postgresql_using="gin", postgresql_ops={"words": "gin_trgm_ops"}

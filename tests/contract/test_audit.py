@@ -286,6 +286,17 @@ async def test_a_retired_key_verifies_what_it_signed_and_signs_no_more(
     assert any("no trusted key signed it" in one for one in await named(database, keys=both[:1]))
 
 
+async def test_a_log_that_a_retired_key_signed_anew_is_found_without_a_checkpoint(
+    database: Database, written: list[Changeset]
+) -> None:
+    both = [TrustedKey(SIGNER.key), TrustedKey(read_key(new_key("tests.example/log")).key, above=6)]
+    unused = [TrustedKey(SIGNER.key), TrustedKey(both[1].key, above=9)]
+
+    late = f"audit_seal 3: {SIGNER.key.label} signed it, {both[1].key.label} took over at 6 records"
+    assert await named(database, keys=both) == [late]
+    assert await named(database, keys=unused) == []
+
+
 async def add(database: Database, number: int) -> None:
     """A record that is about no event."""
     record = noted("token_made", {"number": number}, scribe=SCRIBE, now=NOW)

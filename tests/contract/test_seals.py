@@ -216,14 +216,17 @@ async def test_a_key_of_another_name_does_not_sign_this_log(database: Database) 
     assert await seals.unsealed(database, at_most=10) == 0
 
 
-async def test_a_key_is_introduced_once(database: Database) -> None:
-    def introduction(key: str) -> AuditRecord:
-        return noted("audit_key", {"key": key}, scribe=SCRIBE, now=NOW)
+async def test_a_key_is_introduced_once_and_on_record_once_more_when_it_was_rotated_in(
+    database: Database,
+) -> None:
+    def introduction(key: str, action: str = "first_used") -> AuditRecord:
+        return noted("audit_key", {"key": key, "action": action}, scribe=SCRIBE, now=NOW)
 
-    assert await seals.introduce(database, "a", introduction("a"))
-    assert not await seals.introduce(database, "a", replace(introduction("a"), occurred_at=NOW))
-    assert await seals.introduce(database, "b", introduction("b"))
-    assert await amount_of(database, t.audit_record) == 2
+    assert await seals.introduce(database, introduction("a"))
+    assert not await seals.introduce(database, replace(introduction("a"), occurred_at=NOW))
+    assert await seals.introduce(database, introduction("b", "rotated"))
+    assert await seals.introduce(database, introduction("b"))
+    assert await amount_of(database, t.audit_record) == 3
 
 
 @pytest.mark.parametrize("table", [t.audit_record, t.audit_leaf, t.audit_seal], ids=lambda t: str(t.name))

@@ -6,8 +6,10 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+import sqlalchemy as sa
 
 from infra import tables as t
+from infra.database import Database
 from infra.store import SqlStore, administration, search
 from infra.store.search import Count, Found, Place, Search
 from pipeline.errors import NotFound
@@ -205,3 +207,16 @@ def test_a_place_is_read_back_from_its_text() -> None:
 def test_what_is_no_place_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
         Place.parse(text)
+
+
+async def test_a_record_is_found_by_its_leaf_through_an_index(database: Database) -> None:
+    """Who has a message asks by its `audit_leaf`; the whole trail would be read else."""
+    explain = "EXPLAIN QUERY PLAN " if database.dialect == "sqlite" else "EXPLAIN "
+    none = "x'00'" if database.dialect == "sqlite" else r"'\x00'"
+    async with database.read() as connection:
+        if database.dialect == "postgresql":
+            await connection.execute(sa.text("SET LOCAL enable_seqscan = off"))
+        query = f"{explain}SELECT canonical FROM audit_record WHERE leaf = {none}"
+        plan = " ".join(map(str, (await connection.execute(sa.text(query))).all()))
+
+    assert "audit_record_leaf" in plan

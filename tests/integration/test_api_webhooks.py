@@ -127,6 +127,15 @@ async def test_signed_bytes_that_name_no_event_are_400(api: Api) -> None:
     assert await api.count(t.event) == 0
 
 
+async def test_signed_bytes_that_are_no_text_are_told_so_and_not_that_their_signature_is_wrong(
+    api: Api,
+) -> None:
+    status, problem = await api.hook("shop", b'{"text": "caf\xe9"}')
+
+    assert (status, problem["reason"]) == (400, "invalid_event")
+    assert "not UTF-8" in problem["detail"]
+
+
 async def test_what_is_no_event_is_counted_and_not_accepted(api: Api) -> None:
     for _ in range(2):
         assert await api.hook("desk", b'{"type": "ping"}') == (200, {"status": "ignored"})

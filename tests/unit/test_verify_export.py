@@ -46,11 +46,15 @@ class Export:
     lines: list[str]
     key: PublicKey = KEY
     above: int = 0
+    more: str = ""
+    keys: bytes | None = None
 
     def check(self, *wanted: str) -> tuple[int, str]:
-        (self.folder / "export.jsonl").write_text("".join(self.lines), "utf-8")
+        (self.folder / "export.jsonl").write_text("".join(self.lines), "utf-8", "surrogateescape")
         keys = f"# as `penstock audit key list` prints them\n\n{self.key} {self.above} 2026-11-21\n"
-        (self.folder / "keys.txt").write_text(keys, "utf-8")
+        (self.folder / "keys.txt").write_bytes(
+            (keys + self.more).encode() if self.keys is None else self.keys
+        )
         command = [sys.executable, "-I", str(SCRIPT), "export.jsonl", "keys.txt", *wanted]
         ended = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=False)
         return ended.returncode, ended.stdout
@@ -98,6 +102,42 @@ def test_a_key_signs_no_log_that_is_older_than_it(export: Export) -> None:
     export.above = 7
 
     assert export.check() == (1, "DIFFERENCE: no key that you trust has signed the checkpoint\n")
+
+
+def test_a_key_signs_no_log_that_its_successor_had_taken_over(export: Export) -> None:
+    successor = PublicKey("log.example", Ed25519PrivateKey.generate().public_key().public_bytes_raw())
+    told = "DIFFERENCE: another key had taken over from the one that signed the checkpoint\n"
+
+    export.more = f"{successor} 6\n"
+    assert export.check() == (1, told)
+    export.more = f"{successor} 7\n"
+    assert export.check()[0] == 0
+
+
+@pytest.mark.parametrize(
+    "keys", [f"{KEY} 5x".encode(), b"\xff\xfe", b"a+b+c", "log.example+1+\u00e9".encode()]
+)
+def test_keys_that_cannot_be_read_are_no_difference(export: Export, keys: bytes) -> None:
+    export.keys = keys
+
+    code, told = export.check()
+    assert (code, told.startswith("cannot be read: ")) == (2, True)
+
+
+@pytest.mark.parametrize("line", ["[" * 100_000, "5", '{"canonical": 5, "sequence": 1}', "\udcff", "{"])
+def test_a_line_that_cannot_be_read_is_named(export: Export, line: str) -> None:
+    export.lines.append(line + "\n")
+
+    code, told = export.check()
+    assert (code, "DIFFERENCE: line 9 cannot be read" in told) == (1, True)
+
+
+@pytest.mark.parametrize("line", ["[" * 100_000, "5", '{"checkpoint": 5}', "\udcff", ""])
+def test_an_export_without_a_checkpoint_proves_nothing(export: Export, line: str) -> None:
+    export.lines[0] = line + "\n"
+
+    code, told = export.check()
+    assert (code, told.startswith("DIFFERENCE: ")) == (1, True)
 
 
 def test_a_whole_log_that_nobody_touched_has_no_difference(export: Export) -> None:
