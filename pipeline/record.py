@@ -185,7 +185,7 @@ def bury(changeset: Changeset, error: PermanentError, *, scribe: Scribe) -> Chan
     buried = _changeset(
         result, changeset.event, changeset.guard, record, (), code=error.reason, scribe=scribe
     )
-    return replace(buried, charge=changeset.charge)
+    return replace(buried, asked=changeset.asked, charge=changeset.charge)
 
 
 def cost_of(attempts: Sequence[Attempt]) -> int | None:

@@ -9,6 +9,7 @@ from decimal import ROUND_CEILING, Decimal
 from enum import Enum
 from typing import Final
 
+from schemas.changeset import Asked
 from schemas.extraction import NO_CHARGE, Attempt, Charge, Usage
 
 TOTAL: Final = "total"
@@ -49,6 +50,17 @@ def charge_of(attempts: Iterable[Attempt]) -> Charge:
         micros += cost
         unknown += cost if attempt.is_unknown else 0
     return Charge(micros, unknown)
+
+
+def asked_of(attempts: Sequence[Attempt]) -> Asked | None:
+    """Who was asked on the way to a decision; an answer from the cache is nobody's."""
+    if not attempts:
+        return None
+    last = attempts[-1]
+    calls = [one for one in attempts if one.alias and one.original_id is None]
+    answered = any(one.failure is None for one in calls)
+    is_first = len({one.alias for one in calls}) == 1
+    return Asked(last.model_asked, last.started_at, answered, answered and is_first)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from pipeline.claim import Claimed, Release
-from pipeline.spend import Reservation, charge_of
+from pipeline.spend import Reservation, asked_of, charge_of
 from schemas.changeset import Changeset
 from schemas.extraction import Attempt, Charge
 
@@ -74,7 +74,7 @@ class Tab:
 
 
 def settled(end: End, tab: Tab) -> End:
-    """The end of a claim with what it settles."""
+    """The end of a claim with what it settles; a decision with who was asked for it, too."""
     if isinstance(end, Release):
-        end = replace(end, step=tab.step)
-    return replace(end, charge=tab.charge())
+        return replace(end, step=tab.step, charge=tab.charge())
+    return replace(end, asked=asked_of(tab.attempts), charge=tab.charge())

@@ -137,11 +137,25 @@ Guard = NewEvent | ClaimToken | ExpectedRevision
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """What models had to do with a decision: who was asked last, and when, and whether one answered.
+
+    `answered_by_first`: no other model of the chain was asked.
+    """
+
+    model: str
+    at: datetime
+    answered: bool
+    answered_by_first: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Changeset:
     """A decision on one event. `reopen` puts the event back to work; it is set for people only.
 
-    `charge` settles what the claim has reserved and not settled yet. `indexed` are the fields of the result
-    that it can be found by, and that stay readable although the event has a subject.
+    `charge` settles what the claim has reserved and not settled yet; `asked` is None where no model was.
+    `indexed` are the fields of the result that it can be found by, and that stay readable although the event
+    has a subject.
     """
 
     event: Received
@@ -152,4 +166,5 @@ class Changeset:
     review: ReviewItem | None = None
     reopen: bool = False
     charge: Charge = NO_CHARGE
+    asked: Asked | None = None
     indexed: tuple[str, ...] = ()

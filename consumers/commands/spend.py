@@ -55,11 +55,12 @@ def spend(
     `lost` are calls that a crash may have cut off, counted at their worst case, as is all that is `unknown`:
     what the provider did not tell. Answers `from cache` (Penstock's own) are no calls, and `saved` what the
     first ones cost. `prompt cache` is the share of input tokens that the provider's cache served. `decided`
-    are the events that came to an outcome, `per outcome` the cost for each of them, failed calls too;
-    `first model` is the share of the answered ones that needed no stronger model.
+    is how often the machine came to an outcome after calls (after a replay, again), counted on the day and
+    with the model of the last one; `per outcome` is the cost for each, failed calls too; `first model` is
+    the share of those on a model's answer that needed no stronger one.
 
-    An event with calls in several lines counts in each, and once in the total. Money is in the currency of
-    the prices in PENSTOCK_MODELS__*, list prices are in USD; in JSON it is in whole millionths.
+    Money is in the currency of the prices in PENSTOCK_MODELS__*, list prices are in USD; in JSON it is in
+    whole millionths.
     """
     from consumers.commands.running import run
     from consumers.wiring import clock

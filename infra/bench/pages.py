@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlencode
@@ -78,6 +79,29 @@ _FILL: Final = (
     FROM made WHERE outcome = 'needs_review'
     LIMIT %(reviews)s
     """,
+    # A call for each event, and one of the stronger model after it for ten in a hundred; some failed.
+    """
+    INSERT INTO attempt (id, event_id, revision, step, version, alias, endpoint, model_asked, model_answered,
+                         skeleton_id, text_ids, request_sha256, response_content_id, started_at, latency_ms,
+                         status, failure, complaints, input_tokens, output_tokens, cached_tokens, cost_micros,
+                         larger, is_unknown)
+    SELECT md5('attempt' || step || '/' || n)::uuid, event_id, 1, step, repeat('5', 64),
+           CASE step WHEN 1 THEN 'fast' ELSE 'strong' END, '', CASE step WHEN 1 THEN 'gpt-x' ELSE 'gpt-y' END,
+           CASE step WHEN 1 THEN 'gpt-x' ELSE 'gpt-y' END, event_id, '[]',
+           sha256(convert_to(n::text, 'UTF8')), event_id, at, 300 + n %% 900, 200,
+           CASE WHEN n %% 10 = 0 AND step = 1 THEN 'unusable_output' END, '[]', 900, 120, 512, 400, false,
+           false
+    FROM made CROSS JOIN generate_series(1, 2) AS step WHERE step = 1 OR n %% 10 = 0
+    """,
+    """
+    INSERT INTO spend_day (day, workflow, source, model, shard, calls, lost, cached, saved_micros,
+                           input_tokens, prompt_cached_tokens, output_tokens, cost_micros, unknown_micros,
+                           decided, answered, answered_by_first)
+    SELECT to_char(started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD'), workflow, source, model_asked,
+           get_byte(request_sha256, 0) %% 16, count(*), 0, 0, 0, sum(input_tokens), sum(cached_tokens),
+           sum(output_tokens), sum(cost_micros), 0, count(*), count(*), count(*)
+    FROM attempt JOIN event USING (event_id) GROUP BY 1, 2, 3, 4, 5
+    """,
     """
     INSERT INTO counter (name, workflow, shard, value)
     SELECT 'accepted', workflow, 0, count(*) FROM made GROUP BY workflow
@@ -116,9 +140,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _paths(event_id: str, record_id: str) -> dict[str, str]:
-    def audit(**query: str) -> str:
-        return f"/audit?{urlencode(query)}"
-
+    today = datetime.now(UTC).date()
     return {
         "overview": "/",
         "review": "/review",
@@ -129,6 +151,25 @@ def _paths(event_id: str, record_id: str) -> dict[str, str]:
         "review, words of many": "/review/bulk?text=large+amount",
         "review, none of many": "/review/bulk?outcome=dead",
         "desk": f"/review/{event_id}",
+        **_searches(event_id),
+        "record": f"/audit/{record_id}",
+        "story": f"/events/{event_id}/story",
+        "failures": "/failures",
+        "workflows": "/workflows",
+        "workflow": "/workflows/receipts",
+        "spend": "/spend",
+        "spend, 7 days": f"/spend?since={today - timedelta(days=6)}",
+        "spend, 30 days": f"/spend?since={today - timedelta(days=29)}",
+        "API: records": "/api/audit/records",
+        "API: reviews": "/api/reviews",
+    }
+
+
+def _searches(event_id: str) -> dict[str, str]:
+    def audit(**query: str) -> str:
+        return f"/audit?{urlencode(query)}"
+
+    return {
         "audit": "/audit",
         "audit, needs review": audit(outcome="needs_review"),
         "audit, failed": audit(outcome="dead"),
@@ -143,14 +184,6 @@ def _paths(event_id: str, record_id: str) -> dict[str, str]:
         "audit, nothing": audit(text="no such words"),
         "audit, count": "/audit/count",
         "audit, count of failed": "/audit/count?outcome=dead",
-        "record": f"/audit/{record_id}",
-        "story": f"/events/{event_id}/story",
-        "failures": "/failures",
-        "workflows": "/workflows",
-        "workflow": "/workflows/receipts",
-        "spend": "/spend",
-        "API: records": "/api/audit/records",
-        "API: reviews": "/api/reviews",
     }
 
 

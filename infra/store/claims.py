@@ -39,6 +39,7 @@ class _Terms:
     lease_seconds: float
     caps: Caps
     rate: Rate
+    shard: int
 
 
 async def claim(
@@ -51,13 +52,14 @@ async def claim(
     lease_seconds: float,
     caps: Caps,
     rate: Rate,
+    shard: int,
 ) -> list[Claimed]:
     """Up to `limit` due events of `lane`, oldest first; counts a crash that an orderly end takes back.
 
     For each the worst case of its first call is reserved. Those that find no room are put off in the same
     transaction; where it is their source's budget that is spent, others are looked for.
     """
-    terms = _Terms(lane, ordered, suspects, lease_seconds, caps, rate)
+    terms = _Terms(lane, ordered, suspects, lease_seconds, caps, rate, shard)
     taken: list[Claimed] = []
     spent: set[str] = set()
     async with database.write() as connection:
@@ -104,7 +106,7 @@ async def _claimed(
     # `stats` names work without its event; leased like the others, it does not stop its lane.
     lost = [row for row in rows if row.event_id not in events]
     rows = [row for row in rows if row.event_id in events]
-    attempts = await _attempts(connection, database, rows, events)
+    attempts = await _attempts(connection, database, rows, events, shard=terms.shard)
     reserved = {row.event_id: _reserved(row, events, attempts, terms) for row in rows}
     needs = [dict.fromkeys(_scopes(row, events), reserved[row.event_id] or 0) for row in rows]
     limits = terms.caps.limits(scope for need in needs for scope in need)
@@ -150,11 +152,13 @@ def _reserved(
 
 
 async def _attempts(
-    connection: AsyncConnection, database: Database, rows: Sequence[Any], events: _Events
+    connection: AsyncConnection, database: Database, rows: Sequence[Any], events: _Events, *, shard: int
 ) -> dict[UUID, tuple[Attempt, ...]]:
     """The journal of the events that were claimed before; what a crash left open is settled."""
     seen = {row.event_id: row.revision + 1 for row in rows if row.crashes or row.faults or row.waits_for}
     attempts = await read_attempts(connection, seen)
+    lost: list[tuple[Attempt, Received]] = []
+    left: list[Settlement] = []
     for row in rows:
         if row.crashes and row.reserved_at is not None:
             made = attempts.get(row.event_id, ())
@@ -162,13 +166,14 @@ async def _attempts(
             if not paid:
                 paid = [_lost(row)]
                 made = (*made, *paid)
-                await write_attempts(connection, database, [(paid[0], events[row.event_id][0])])
-            scopes = _scopes(row, events)
-            left = Settlement(scopes, row.reserved, row.reserved_at, charge_of(paid))
-            await budget.settle(connection, [left])
+                lost.append((paid[0], events[row.event_id][0]))
+            left.append(Settlement(_scopes(row, events), row.reserved, row.reserved_at, charge_of(paid)))
             closed = update(t.work).where(t.work.c.seq == row.seq)
             await connection.execute(closed.values(step=len(made)))
             attempts[row.event_id] = made
+    if lost:
+        await write_attempts(connection, database, lost, shard=shard)
+    await budget.settle(connection, left)
     return attempts
 
 

@@ -16,6 +16,7 @@ from infra.store.accept import insert_events
 from infra.store.budget import Settlement
 from infra.store.contents import write_contents
 from infra.store.statements import NOW, held, insert, work_row
+from infra.store.tally import tally_decisions
 from infra.store.words import is_open, open_part, result_contents
 from pipeline.errors import Unstorable
 from pipeline.lookup import indexed
@@ -114,7 +115,9 @@ async def _write(database: Database, changesets: Sequence[Changeset], *, shard: 
         # What a person decides answers the question that waited, whoever asked it.
         await connection.execute(delete(t.review).where(t.review.c.event_id.in_(resolved)))
         passed |= resolved
-        await _insert(connection, database, [c for c in ordered if c.event.event_id in passed])
+        decided = [changeset for changeset in ordered if changeset.event.event_id in passed]
+        await _insert(connection, database, decided)
+        await tally_decisions(connection, database, decided, shard=shard)
         # Last, because all that is spent in a day is one row.
         await budget.settle(connection, _settlements(closed, ordered))
     return passed

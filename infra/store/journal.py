@@ -7,31 +7,53 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select, tuple_
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from infra import tables as t
 from infra.database import Database
 from infra.store.contents import Content, read_contents, write_contents
 from infra.store.statements import insert
+from infra.store.tally import tally_calls
 from infra.store.words import complaints_id, read_words, words
 from schemas.event import NAMESPACE, Received, named_id
 from schemas.extraction import Attempt, Request, Usage
 
 
-async def journal(database: Database, attempts: Sequence[tuple[Attempt, Received]]) -> None:
+async def journal(database: Database, attempts: Sequence[tuple[Attempt, Received]], *, shard: int) -> None:
     """Attempts and the texts they refer to, in one transaction. May be called twice."""
     if attempts:
         async with database.write() as connection:
-            await write_attempts(connection, database, attempts)
+            await write_attempts(connection, database, attempts, shard=shard)
 
 
 async def write_attempts(
-    connection: AsyncConnection, database: Database, attempts: Sequence[tuple[Attempt, Received]]
+    connection: AsyncConnection,
+    database: Database,
+    attempts: Sequence[tuple[Attempt, Received]],
+    *,
+    shard: int,
 ) -> None:
-    """The rows of at least one attempt, within a transaction."""
+    """The rows of at least one attempt, within a transaction; those that are new are added to their day."""
     contents, rows = rows_of(attempts)
     await write_contents(connection, database, contents)
-    await connection.execute(insert(database, t.attempt).on_conflict_do_nothing(), rows)
+    new = await _insert(connection, database, rows)
+    fresh = {attempt.id: (attempt, event) for attempt, event in attempts if attempt.id in new}
+    await tally_calls(connection, database, list(fresh.values()), shard=shard)
+
+
+async def _insert(
+    connection: AsyncConnection, database: Database, rows: Sequence[Mapping[str, Any]]
+) -> set[UUID]:
+    """The rows that are not there yet; returns their ids."""
+    statement = insert(database, t.attempt)
+    try:
+        async with connection.begin_nested():
+            await connection.execute(statement, rows)
+    except IntegrityError:  # seldom, and RETURNING costs as much as all the rest
+        some = statement.on_conflict_do_nothing().returning(t.attempt.c.id)
+        return set(await connection.scalars(some, rows))
+    return {row["id"] for row in rows}
 
 
 def rows_of(

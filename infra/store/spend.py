@@ -1,32 +1,30 @@
 """What calls of models have cost: a period in, sums by workflow, model, day or source out.
 
-Read from the journal, where every call stands with its cost. An answer from the exact cache is no call; a
-call that a crash may have cut off counts as lost, at its worst case.
+Read from the sums by day (infra/store/tally.py), not from the journal. An answer from the exact cache is no
+call; a call that a crash may have cut off counts as lost, at its worst case.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
-from typing import Any, Final, Literal
+from datetime import date
+from typing import Final, Literal
 
-from sqlalchemy import ColumnElement, Select, Subquery, and_, case, func, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import ColumnElement, case, func, select
 
 from infra import tables as t
-from infra.columns import utc_day
 from infra.database import Database
+from infra.store.tally import AMOUNTS
 from pipeline.errors import CallLost
-from schemas.decision import REOPENED
 
 By = Literal["workflow", "model", "day", "source"]
 
 _TOTAL: Final = "total"
 _KEYS: Final[Mapping[By, ColumnElement[str]]] = {
-    "workflow": t.event.c.workflow,
+    "workflow": t.spend_day.c.workflow,
     # Nobody knows which model a lost call went to.
-    "model": case((t.attempt.c.model_asked == "", "unknown"), else_=t.attempt.c.model_asked),
-    "day": utc_day(t.attempt.c.started_at),
-    "source": t.event.c.source,
+    "model": case((t.spend_day.c.model == "", "unknown"), else_=t.spend_day.c.model),
+    "day": t.spend_day.c.day,
+    "source": t.spend_day.c.source,
 }
 
 
@@ -34,9 +32,9 @@ _KEYS: Final[Mapping[By, ColumnElement[str]]] = {
 class Spending:
     """What was spent under one key, in micro-units.
 
-    `cached` answers were no calls, and would have cost `saved_micros`. Of the events that were spent on,
-    `decided` have an outcome; a model's answer was the last word on `answered` of them, the first model's
-    on `answered_by_first`.
+    `cached` answers were no calls, and would have cost `saved_micros`. `decided` is how often the machine
+    came to a decision after calls, on the day and with the model of the last one; `answered` of these rest
+    on a model's answer, `answered_by_first` on one for which no stronger model was asked.
     """
 
     key: str
@@ -55,7 +53,7 @@ class Spending:
 
     @property
     def micros_per_outcome(self) -> int | None:
-        """All of the cost, failed calls too, for each event decided; rounded up."""
+        """All of the cost, failed calls too, for each decision; rounded up."""
         return -(-self.cost_micros // self.decided) if self.decided else None
 
     @property
@@ -65,13 +63,13 @@ class Spending:
 
     @property
     def first_model_share(self) -> float | None:
-        """Of the events that a model answered, those for which the first of the chain was enough."""
+        """Of the decisions on a model's answer, those for which the first of the chain was enough."""
         return self.answered_by_first / self.answered if self.answered else None
 
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """One view of a period: a line for each key, and all of it. An event may count in several lines."""
+    """One view of a period: a line for each key, and their sum."""
 
     lines: tuple[Spending, ...]
     total: Spending
@@ -79,12 +77,18 @@ class Spent:
 
 async def spent(database: Database, by: By, *, since: date, until: date) -> Spent:
     """What calls that began on the UTC days from `since` to `until`, both included, have cost."""
-    begin, end = datetime.combine(since, time(), UTC), datetime.combine(until, time.max, UTC)
-    within = t.attempt.c.started_at.between(begin, end)
+    s, key = t.spend_day.c, _KEYS[by]
+    query = (
+        # Sums of big integers are decimals on PostgreSQL.
+        select(key.label("key"), *(func.sum(s[name]).label(name) for name in AMOUNTS))
+        .where(s.day.between(since.isoformat(), until.isoformat()))
+        .group_by(key)
+        .order_by(key)
+    )
     async with database.read() as connection:
-        lines = await _read(connection, _sums(within, _KEYS[by]))
-        (total,) = await _read(connection, _sums(within, None))
-    return Spent(tuple(sorted(lines, key=lambda line: line.key)), total)
+        rows = (await connection.execute(query)).mappings().all()
+    lines = tuple(Spending(row["key"], **{name: int(row[name]) for name in AMOUNTS}) for row in rows)
+    return Spent(lines, _total(lines))
 
 
 async def lost_calls(database: Database) -> int:
@@ -94,85 +98,5 @@ async def lost_calls(database: Database) -> int:
         return int((await connection.execute(query)).scalar_one())
 
 
-async def _read(connection: AsyncConnection, query: Select[Any]) -> list[Spending]:
-    found = (await connection.execute(query)).mappings().all()
-    # Sums of big integers are decimals on PostgreSQL, and that of no rows is NULL.
-    return [
-        Spending(row.get("key", _TOTAL), **{name: int(row[name] or 0) for name in row if name != "key"})
-        for row in found
-    ]
-
-
-def _sums(within: ColumnElement[bool], key: ColumnElement[str] | None) -> Select[Any]:
-    """One row for each key, or a single one."""
-    tabs, newest, asked = _tabs(within, key), _newest(within), _asked(within)
-    answered = case((asked.c.answers > 0, 1), else_=0)
-    decided = case((newest.c.state != REOPENED, 1), else_=0)
-    sums = [func.sum(one).label(one.name) for one in tabs.c if one.name not in ("key", "event_id")]
-    query = (
-        select(*sums)
-        .add_columns(func.sum(decided).label("decided"))
-        .add_columns(func.sum(decided * answered).label("answered"))
-        .add_columns(
-            func.sum(case((asked.c.aliases == 1, decided * answered), else_=0)).label("answered_by_first")
-        )
-        .select_from(tabs)
-        .outerjoin(newest, and_(newest.c.event_id == tabs.c.event_id, newest.c.age == 1))
-        .outerjoin(asked, and_(asked.c.event_id == tabs.c.event_id, asked.c.age == 1))
-    )
-    return query if key is None else query.add_columns(tabs.c.key).group_by(tabs.c.key)
-
-
-def _tabs(within: ColumnElement[bool], key: ColumnElement[str] | None) -> Subquery:
-    """One row for each key and event, so that an event of several calls counts once."""
-    a, original = t.attempt.c, t.attempt.alias("original")
-    is_cached = a.original_id.is_not(None)
-    is_lost = func.coalesce(a.failure, "") == CallLost.reason
-    cost = func.coalesce(a.cost_micros, 0)
-    amounts: dict[str, Any] = {
-        "calls": case((is_cached | is_lost, 0), else_=1),
-        "lost": case((is_lost, 1), else_=0),
-        "cached": case((is_cached, 1), else_=0),
-        "saved_micros": case((is_cached, func.coalesce(original.c.cost_micros, 0)), else_=0),
-        "input_tokens": case((is_cached, 0), else_=a.input_tokens),
-        "prompt_cached_tokens": case((is_cached, 0), else_=a.cached_tokens),
-        "output_tokens": case((is_cached, 0), else_=a.output_tokens),
-        "cost_micros": case((is_cached, 0), else_=cost),
-        "unknown_micros": case((a.is_unknown, cost), else_=0),
-    }
-    query = (
-        select(a.event_id, *(func.sum(amount).label(name) for name, amount in amounts.items()))
-        .join(t.event, t.event.c.event_id == a.event_id)
-        .outerjoin(original, original.c.id == a.original_id)
-        .where(within)
-        .group_by(a.event_id)
-    )
-    return (query if key is None else query.add_columns(key.label("key")).group_by(key)).subquery("tabs")
-
-
-def _newest(within: ColumnElement[bool]) -> Subquery:
-    """The revisions of the events that were spent on, the newest of age 1."""
-    r = t.result.c
-    age = func.row_number().over(partition_by=r.event_id, order_by=r.revision.desc())
-    query = select(r.event_id, r.state, age.label("age")).where(r.event_id.in_(_spent_on(within)))
-    return query.subquery("newest")
-
-
-def _asked(within: ColumnElement[bool]) -> Subquery:
-    """Who was asked for each revision that models were asked for, whenever that was; the newest of age 1.
-
-    A person's revision has no calls: the machine's before it counts.
-    """
-    a = t.attempt.alias("asked_attempt").c
-    age = func.row_number().over(partition_by=a.event_id, order_by=a.revision.desc())
-    query = (
-        select(a.event_id, func.count(a.alias.distinct()).label("aliases"), age.label("age"))
-        .add_columns(func.sum(case((a.failure.is_(None), 1), else_=0)).label("answers"))
-        .where(a.event_id.in_(_spent_on(within)), a.original_id.is_(None), a.alias != "")
-        .group_by(a.event_id, a.revision)
-    )
-    return query.subquery("asked")
-
-
-def _spent_on(within: ColumnElement[bool]) -> Select[Any]:
-    return select(t.attempt.c.event_id).where(within)
+def _total(lines: Sequence[Spending]) -> Spending:
+    return Spending(_TOTAL, **{name: sum(getattr(line, name) for line in lines) for name in AMOUNTS})

@@ -20,7 +20,12 @@ NOW = later(0.0)
 
 def insert(database: Database, table: Table) -> Any:
     """INSERT with ON CONFLICT, which SQLAlchemy has per dialect."""
-    return postgresql.insert(table) if database.dialect == "postgresql" else sqlite.insert(table)
+    return insert_for(database.dialect, table)
+
+
+def insert_for(dialect: str, table: Table) -> Any:
+    """The same for a dialect's name, for statements that are made once."""
+    return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
 
 
 def held(pairs: Iterable[tuple[UUID, UUID]]) -> CTE:

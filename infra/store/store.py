@@ -52,6 +52,7 @@ class SqlStore:
             lease_seconds=self.lease_seconds,
             caps=self.caps,
             rate=rate,
+            shard=self.shard,
         )
         return await whole(claiming)
 
@@ -77,7 +78,7 @@ class SqlStore:
         return await due.depth(self.database, at_most=at_most)
 
     async def journal(self, attempts: Sequence[tuple[Attempt, Received]]) -> None:
-        await whole(journal.journal(self.database, attempts))
+        await whole(journal.journal(self.database, attempts, shard=self.shard))
 
     async def commit(self, changesets: Sequence[Changeset]) -> list[Written]:
         return await whole(commit.commit(self.database, changesets, scribe=self.scribe, shard=self.shard))

@@ -4,7 +4,7 @@ For statements: `from infra import tables as t`, `t.event.c.topic`.
 """
 
 from infra.tables.access import configuration, login_failures, login_link, session, token, user
-from infra.tables.calls import answer_cache, attempt, budget_window, endpoint_state
+from infra.tables.calls import answer_cache, attempt, budget_window, endpoint_state, spend_day
 from infra.tables.decisions import (
     audit_record,
     evaluation,
@@ -42,6 +42,7 @@ __all__ = [
     "result_index",
     "review",
     "session",
+    "spend_day",
     "subject_key",
     "token",
     "topic_log",

@@ -74,6 +74,28 @@ class BudgetRow(SQLModel, table=True):
     refused_at: datetime | None = utc_time(default=None)
 
 
+class SpendRow(SQLModel, table=True):
+    __tablename__ = "spend_day"
+
+    day: str = Field(primary_key=True)
+    workflow: str = Field(primary_key=True)
+    source: str = Field(primary_key=True)
+    model: str = Field(primary_key=True)
+    shard: int = Field(primary_key=True)
+    calls: int = Field(sa_type=BigInteger)
+    lost: int = Field(sa_type=BigInteger)
+    cached: int = Field(sa_type=BigInteger)
+    saved_micros: int = Field(sa_type=BigInteger)
+    input_tokens: int = Field(sa_type=BigInteger)
+    prompt_cached_tokens: int = Field(sa_type=BigInteger)
+    output_tokens: int = Field(sa_type=BigInteger)
+    cost_micros: int = Field(sa_type=BigInteger)
+    unknown_micros: int = Field(sa_type=BigInteger)
+    decided: int = Field(sa_type=BigInteger)
+    answered: int = Field(sa_type=BigInteger)
+    answered_by_first: int = Field(sa_type=BigInteger)
+
+
 class EndpointRow(SQLModel, table=True):
     __tablename__ = "endpoint_state"
 
@@ -88,4 +110,5 @@ class EndpointRow(SQLModel, table=True):
 attempt = table(AttemptRow)
 answer_cache = table(AnswerRow)
 budget_window = table(BudgetRow)
+spend_day = table(SpendRow)
 endpoint_state = table(EndpointRow)

@@ -1,13 +1,12 @@
-"""What calls have cost, from the journal, and how today's budgets and this minute's limits stand."""
+"""What calls have cost, summed as they are stored, and how today's budgets and this minute's limits stand."""
 
-from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from importlib import import_module
 from typing import Any, Final
-from uuid import UUID
 
 import pytest
-from sqlalchemy import Table, update
+from sqlalchemy import update
 
 from infra import tables as t
 from infra.database import Database
@@ -15,18 +14,18 @@ from infra.store import SqlStore
 from infra.store.spend import By, Spending, lost_calls, spent
 from infra.store.windows import Budget, budgets, full_minutes
 from pipeline.claim import Claimed
-from pipeline.resolve import reopen
-from pipeline.spend import Caps, Draw, Limits, Rate
-from schemas.extraction import Charge, Usage
+from pipeline.spend import Caps, Draw, Limits, Rate, asked_of
+from schemas.changeset import Changeset
+from schemas.extraction import Attempt, Charge, Usage
 from tests.builders import NOW
 from tests.contract.scenes import (
     LANE,
-    PERSON,
     claimed,
     expire_leases,
     gave_up,
     note,
     replayed,
+    rows,
     succeeded,
     tried,
 )
@@ -36,18 +35,18 @@ NOON: Final = datetime(2024, 5, 17, 12, 0, tzinfo=UTC)
 RATE: Final = Rate(base_micros=100)
 
 
-async def called(store: SqlStore, claim: Claimed, step: int = 0, **changes: Any) -> UUID:
+async def called(store: SqlStore, claim: Claimed, step: int = 0, **changes: Any) -> Attempt:
     """A call on the event at noon, for 10 micro-units unless said otherwise."""
     attempt = tried(claim, step, changes.pop("failure", None), **{"started_at": NOON, **changes})
     await store.journal([(attempt, claim.event)])
-    return attempt.id
+    return attempt
 
 
-async def change(database: Database, table: Table, ids: Iterable[UUID], **values: Any) -> None:
-    """Columns that other parts of Penstock fill in."""
-    key = table.c.id if "id" in table.c else table.c.event_id
-    async with database.write() as connection:
-        await connection.execute(update(table).where(key.in_(list(ids))).values(**values))
+async def decide(store: SqlStore, claim: Claimed, *attempts: Attempt) -> Changeset:
+    """The event succeeds after these calls."""
+    changeset = replace(succeeded(claim), asked=asked_of(attempts))
+    await store.commit([changeset])
+    return changeset
 
 
 async def seen(database: Database, by: By = "workflow", until: date = DAY) -> dict[str, Spending]:
@@ -61,10 +60,10 @@ async def total(database: Database) -> Spending:
 
 async def test_calls_add_up_with_the_outcomes_that_they_came_to(store: SqlStore) -> None:
     one, two, _ = claims = await claimed(store, 3)
-    for claim in claims:
-        await called(store, claim, usage=Usage(100, 20, 40))
-    await called(store, two, 1, alias="strong", cost_micros=71, usage=Usage(100, 20))
-    await store.commit([succeeded(one), succeeded(two)])
+    calls = [await called(store, claim, usage=Usage(100, 20, 40)) for claim in claims]
+    strong = await called(store, two, 1, alias="strong", cost_micros=71, usage=Usage(100, 20))
+    await decide(store, one, calls[0])
+    await decide(store, two, calls[1], strong)
 
     found = await seen(store.database)
 
@@ -76,35 +75,36 @@ async def test_calls_add_up_with_the_outcomes_that_they_came_to(store: SqlStore)
     assert found == {LANE: whole, "total": replace(whole, key="total")}
 
 
-async def test_an_event_counts_in_each_line_and_once_in_the_total(store: SqlStore) -> None:
+async def test_a_decision_counts_once_with_the_last_call_for_it(store: SqlStore) -> None:
     (claim,) = await claimed(store, 1)
-    await called(store, claim, model_asked="small")
-    await called(store, claim, 1, model_asked="small", started_at=NOON + timedelta(hours=11.9))
+    first = await called(store, claim, model_asked="small")
+    again = await called(store, claim, 1, model_asked="small", started_at=NOON + timedelta(hours=11.9))
     night = NOON + timedelta(hours=12)
-    await called(store, claim, 2, model_asked="large", alias="strong", started_at=night)
-    await store.commit([succeeded(claim)])
+    last = await called(store, claim, 2, model_asked="large", alias="strong", started_at=night)
+    await decide(store, claim, first, again, last)
     tomorrow = DAY + timedelta(days=1)
 
     models = await seen(store.database, "model", until=tomorrow)
     days = await seen(store.database, "day", until=tomorrow)
 
     assert {key: (line.calls, line.decided, line.answered_by_first) for key, line in models.items()} == {
-        "small": (2, 1, 0),
+        "small": (2, 0, 0),
         "large": (1, 1, 0),
         "total": (3, 1, 0),
     }
     assert {key: (line.calls, line.cost_micros, line.decided) for key, line in days.items()} == {
-        "2024-05-17": (2, 20, 1),
+        "2024-05-17": (2, 20, 0),
         "2024-05-18": (1, 10, 1),
         "total": (3, 30, 1),
     }
 
 
 async def test_sources_are_told_apart(store: SqlStore) -> None:
-    claims = await claimed(store, 3)
-    for claim in claims:
+    for claim in await claimed(store, 2):
         await called(store, claim)
-    await change(store.database, t.event, [claims[0].event.event_id], source="shop")
+    await store.accept([note(9, source="shop")])
+    (claim,) = await store.claim(LANE, limit=1)
+    await called(store, claim)
 
     found = await seen(store.database, "source")
 
@@ -128,13 +128,15 @@ async def test_a_lost_call_is_none_but_costs_its_worst_case(store: SqlStore) -> 
     await store.claim(LANE, limit=1, rate=RATE)
     await expire_leases(store.database)
     (claim,) = await store.claim(LANE, limit=1, rate=RATE)
-    await change(store.database, t.attempt, [claim.attempts[0].id], started_at=NOON)
-    await called(store, claim, 1)
-    await called(store, claim, 2, failure="model_timeout", is_unknown=True, cost_micros=500)
-    await called(store, claim, 3)
-    await store.commit([succeeded(claim)])
+    (lost,) = claim.attempts
+    at = lost.started_at
+    late = await called(
+        store, claim, 1, failure="model_timeout", is_unknown=True, cost_micros=500, started_at=at
+    )
+    two = [await called(store, claim, step, started_at=at) for step in (2, 3)]
+    await decide(store, claim, lost, late, *two)
 
-    found = await seen(store.database, "model")
+    found = await seen(store.database, "model", at.date())
 
     whole = found["total"]
     assert (whole.calls, whole.lost, whole.cost_micros, whole.unknown_micros) == (3, 1, 620, 600)
@@ -146,9 +148,8 @@ async def test_a_lost_call_is_none_but_costs_its_worst_case(store: SqlStore) -> 
 async def test_an_answer_from_the_cache_is_no_call_and_saves_what_the_first_one_cost(store: SqlStore) -> None:
     first, again = await claimed(store, 2)
     original = await called(store, first, cost_micros=25, started_at=NOON - timedelta(days=3))
-    hit = await called(store, again, cost_micros=0, usage=Usage(100, 20))
-    await change(store.database, t.attempt, [hit], original_id=original)
-    await store.commit([succeeded(again)])
+    hit = await called(store, again, cost_micros=0, usage=Usage(100, 20), original_id=original.id)
+    await decide(store, again, hit)
 
     found = await total(store.database)
 
@@ -156,37 +157,72 @@ async def test_an_answer_from_the_cache_is_no_call_and_saves_what_the_first_one_
     assert (found.micros_per_outcome, found.prompt_cache_share, found.first_model_share) == (0, None, None)
 
 
-async def test_who_answered_is_told_by_the_newest_revision_that_models_were_asked_for(
-    store: SqlStore,
-) -> None:
+async def test_each_decision_of_a_replayed_event_counts_where_its_own_calls_do(store: SqlStore) -> None:
     (claim,) = await claimed(store, 1)
-    await called(store, claim, failure="unusable_output")
-    await called(store, claim, 1, alias="strong", failure="unusable_output")
-    ended = gave_up(claim)
+    weak = await called(store, claim, failure="unusable_output")
+    strong = await called(store, claim, 1, alias="strong", failure="unusable_output")
+    ended = replace(gave_up(claim), asked=asked_of([weak, strong]))
     await store.commit([ended])
     assert (await total(store.database)).answered == 0
     await store.commit([replayed(ended)])
     (again,) = await store.claim(LANE, limit=1)
-    await called(store, again)
-    answered = succeeded(again)
-    await store.commit([answered])
+    await decide(store, again, await called(store, again))
 
     found = await total(store.database)
 
-    assert (found.decided, found.answered, found.answered_by_first) == (1, 1, 1)
+    assert (found.decided, found.answered, found.answered_by_first) == (2, 1, 1)
+    assert found.micros_per_outcome == 15
 
 
-async def test_a_reopened_event_has_no_outcome_until_it_has_one_again(store: SqlStore) -> None:
+async def test_what_was_fenced_is_no_decision(store: SqlStore) -> None:
     (claim,) = await claimed(store, 1)
-    await called(store, claim)
-    ended = gave_up(claim)
-    await store.commit([ended])
+    made = await called(store, claim)
+    await decide(store, claim, made)
+    await decide(store, claim, made)
+
     assert (await total(store.database)).decided == 1
 
-    back = reopen(ended.event, ended.result, version="6" * 64, actor=PERSON, release="0.0.0", now=NOW)
-    await store.commit([back])
 
-    assert (await total(store.database)).decided == 0
+async def test_a_call_that_is_journalled_twice_is_added_once(store: SqlStore) -> None:
+    (claim,) = await claimed(store, 1)
+    made = tried(claim, started_at=NOON)
+    await store.journal([(made, claim.event), (made, claim.event)])
+    await store.journal([(made, claim.event), (tried(claim, 1, started_at=NOON), claim.event)])
+
+    found = await total(store.database)
+
+    assert (found.calls, found.cost_micros) == (2, 20)
+
+
+async def test_processes_add_to_rows_of_their_own(store: SqlStore) -> None:
+    (claim,) = await claimed(store, 1)
+    for shard in (0, 1, 1):
+        made = tried(claim, started_at=NOON)
+        await replace(store, shard=shard).journal([(made, claim.event)])
+
+    assert len(await rows(store.database, t.spend_day)) == 2
+    assert (await total(store.database)).calls == 3
+
+
+async def test_the_migration_adds_up_what_the_journal_holds_as_calls_are_added(store: SqlStore) -> None:
+    one, two, three = await claimed(store, 3)
+    first = await called(store, one, failure="unusable_output", usage=Usage(100, 20, 40))
+    strong = await called(store, one, 1, alias="strong", model_asked="large", is_unknown=True)
+    await decide(store, one, first, strong)
+    plain = await called(store, two, cost_micros=25, started_at=NOON - timedelta(days=3))
+    await decide(store, two, plain)
+    await decide(store, three, await called(store, three, cost_micros=0, original_id=plain.id))
+    await store.accept([note(9, source="shop")])
+    await store.claim(LANE, limit=1, rate=RATE)
+    await expire_leases(store.database)
+    await store.claim(LANE, limit=1, rate=RATE)
+    migration = import_module("infra.migrations.versions.0017_spend_by_day")
+
+    async with store.database.read() as connection:
+        summed = (await connection.execute(migration.summed())).all()
+
+    kept = await rows(store.database, t.spend_day)
+    assert sorted(map(tuple, summed)) == sorted(map(tuple, kept))
 
 
 @pytest.mark.parametrize("by", ["workflow", "model", "day", "source"])
