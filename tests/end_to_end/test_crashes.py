@@ -17,6 +17,15 @@ ENDLESS: Final = {"sha256": "*", "latency_ms": 50_000}
 #: 420 calls of a second take seven seconds.
 SLOTS: Final = {"PENSTOCK_WORKER__SLOTS": "64", "PENSTOCK_WORKER__LANE_SLOTS": "64"}
 HELD: LiteralString = "SELECT count(*) FROM work WHERE token IS NOT NULL"
+#: By the sums of days, and by the journal itself; `calls` with those that a crash may have cut off.
+SPENT: LiteralString = """
+    SELECT sum(calls + lost) AS calls, sum(cost_micros) AS micros, sum(decided) AS decided FROM spend_day
+"""
+JOURNALLED: LiteralString = """
+    SELECT count(*) AS calls, sum(attempt.cost_micros) AS micros,
+           count(DISTINCT result.id) AS decided
+    FROM attempt LEFT JOIN result USING (event_id, revision)
+"""
 
 
 @pytest.fixture
@@ -51,7 +60,7 @@ def wait_until_decided(stack: Stack, series: str, number: int) -> None:
 
 
 def check_each_once(stack: Stack, series: str, number: int = NUMBER) -> None:
-    """One result of each event, one message by its id, one answer that was paid for."""
+    """One result of each event, one message by its id, one answer that was paid for; sums that say so."""
     ids = Counter(f"{series}-{index}" for index in range(number))
     assert Counter(row["source_id"] for row in results(stack, series)) == ids
     assert {row["state"] for row in results(stack, series)} == {"succeeded"}
@@ -60,6 +69,7 @@ def check_each_once(stack: Stack, series: str, number: int = NUMBER) -> None:
     sent = {(message.body["id"], message.headers["ce_id"]) for message in stack.messages(ORDERS_READ)}
     assert Counter(id for id, _ in sent) == ids
     assert stack.stats["in_flight"] == 0
+    assert stack.rows(SPENT) == stack.rows(JOURNALLED)
 
 
 def test_a_worker_that_is_killed_loses_and_doubles_nothing(stack: Stack) -> None:
