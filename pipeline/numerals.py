@@ -19,6 +19,13 @@ _SPELLINGS: Final = str.maketrans(
     {"\u2019": "'", "\u2018": "'", "\u066b": ".", "\u066c": ",", **dict.fromkeys(_MINUSES, "-")}
 )
 
+_FRACTIONS: Final = "[\u00bc-\u00be\u2150-\u215e\u2189]"
+_FRACTION: Final = re.compile(f"[ \u00a0]?{_FRACTIONS}")
+#: NFKC makes digits of these: "12½" is not 121 halves, nor the footnote in "100²" one digit more.
+_SMALL: Final = re.compile(
+    rf"(?P<fraction>(?:(?<=\d)[ \u00a0])?{_FRACTIONS})|[\u00b2\u00b3\u00b9\u2070-\u2089\u2460-\u249b]"
+)
+
 _SCALE: Final = re.compile(r"[\s-]?([^\W\d_]+)")
 _SCALES: Final[Mapping[str, int]] = {
     **dict.fromkeys(("thousand", "tausend", "tsd", "mille", "mil"), 1_000),
@@ -70,7 +77,7 @@ UNIT_WORDS: Final[Mapping[str, str]] = {
 
 def numbers(stretch: str, *, money: bool = False) -> set[Decimal]:
     """What `stretch` may say; in an amount of `money`, 1.234 is a thousand, never one and a quarter."""
-    plain = unicodedata.normalize("NFKC", stretch).translate(_SPELLINGS)
+    plain = unicodedata.normalize("NFKC", with_digits_only(stretch)).translate(_SPELLINGS)
     found: set[Decimal] = set()
     for pattern, read in ((_NUMERAL, _readings), (_SPACED, _spaced)):
         for match in pattern.finditer(plain):
@@ -86,14 +93,29 @@ def numbers(stretch: str, *, money: bool = False) -> set[Decimal]:
     return found
 
 
-def whole(text: str, start: int, end: int) -> tuple[int, int]:
-    """The stretch from `start` to `end` with the sign before its number and the word that scales it.
+def with_digits_only(stretch: str) -> str:
+    """`stretch` with fractions of one character as decimals, and blanks for raised or circled figures."""
+    return stretch if stretch.isascii() else _SMALL.sub(_decimal, stretch)
 
-    "12.50" in "-$12.50" is no 12.50, nor "1.2" in "1.2 million".
+
+def _decimal(small: re.Match[str]) -> str:
+    if not small["fraction"]:
+        return " "
+    # Ten places, so that ".125" is no group of thousands; a third is no decimal, and is equal to none.
+    decimal = f"{unicodedata.numeric(small[0][-1]):.10f}"
+    return decimal[1:] if small.string[: small.start()][-1:].isdecimal() else decimal
+
+
+def whole(text: str, start: int, end: int) -> tuple[int, int]:
+    """The stretch from `start` to `end` with the sign before its number, and its fraction and scale after it.
+
+    "12.50" in "-$12.50" is no 12.50, nor "1.2" in "1.2 million" or "12" in "12 ½".
     """
     before = text[max(0, start - 6) : start].translate(_SPELLINGS)
     if minus := _MINUS.search(before):
         start += minus.start() - len(before)
+    if fraction := _FRACTION.match(text, end):
+        end = fraction.end()
     scale = _SCALE.match(text, end)
     return start, scale.end() if scale and _scale(text, end) > 1 else end
 
