@@ -77,6 +77,14 @@ def test_a_short_quote_with_a_slip_is_not_found() -> None:
     assert locate("TOTAL EUP 12.50", normalise(TEXT)) is None
 
 
+def test_a_quote_that_grows_when_it_is_normalised_is_found_only_as_it_is() -> None:
+    text = normalise("\u00bd" * 250)
+
+    assert locate("\u00bd" * 200, text) is not None
+    assert locate("\u00bd" * 160 + "x", text) is not None
+    assert locate("\u00bd" * 200 + "x", text) is None
+
+
 def test_the_value_is_read_from_the_text_and_not_from_the_quote() -> None:
     text = "Thank you for your purchase. The total amount that is due is EUR 270.30 in all, thank you."
     quote = "The total amount that is due is EUR 370.30 in all"
