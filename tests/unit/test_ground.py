@@ -217,6 +217,12 @@ AMOUNTS: Mapping[str, tuple[set[str], set[str]]] = {
     "\uff11\uff12.50": ({"12.5"}, set()),
     "1.2 million": ({"1200000"}, {"1.2"}),
     "3 Mio. Euro": ({"3000000"}, {"3"}),
+    "$1.2M": ({"1200000"}, {"1.2"}),
+    "\u00a312k": ({"12000"}, {"12"}),
+    "12.50 m": ({"12.5"}, {"12500000"}),
+    "12\u20ac50": ({"12.5"}, {"12", "50"}),
+    "12 hundred": ({"1200"}, {"12"}),
+    "Rs 1.5 lakh": ({"150000"}, {"1.5"}),
     "-12.50": ({"-12.5"}, {"12.5"}),
     "\u221212.50": ({"-12.5"}, {"12.5"}),
     "-$12.50": ({"-12.5"}, {"12.5"}),
@@ -254,6 +260,27 @@ def test_a_plain_number_has_both_readings_and_words() -> None:
     assert grounding(3, "three parcels", "We sent three parcels.").found
     assert grounding(2.5, "2,5 kg", "Gewicht: 2,5 kg").found
     assert not grounding(4, "three parcels", "We sent three parcels.").found
+
+
+NUMBERS: Mapping[str, tuple[set[int], set[int]]] = {
+    "Thirty-six months": ({36}, {30, 6}),
+    "twenty one days": ({21}, {20, 1}),
+    "one hundred days": ({100}, {1}),
+    "zwei Millionen": ({2_000_000}, {2}),
+    "ninety (90) days": ({90}, set()),
+    "two for one": ({2, 1}, {21}),
+    "5 k": ({5}, {5_000}),
+}
+
+
+@pytest.mark.parametrize("stretch", NUMBERS)
+def test_numbers_are_read_as_words_too(stretch: str) -> None:
+    said, unsaid = NUMBERS[stretch]
+
+    found = numbers(stretch)
+
+    assert found >= {Decimal(one) for one in said}
+    assert not found & {Decimal(one) for one in unsaid}
 
 
 DATES: Mapping[str, str] = {
