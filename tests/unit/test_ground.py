@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import pytest
 from pydantic import create_model
@@ -381,6 +381,23 @@ def test_a_word_is_said_in_any_of_its_forms(
     value: Any, stretch: str, words: Mapping[str, tuple[str, ...]], *, said: bool
 ) -> None:
     assert says(stretch, value, Kind.WORD, words) is said
+
+
+@pytest.mark.parametrize(
+    ("value", "stretch", "found"),
+    [
+        ("credit_card", "by credit card", True),
+        ("credit_card", "by gift card", False),
+        ("debit_card", "by credit card", False),
+        ("debit_card", "was debited", True),
+        ("card", "by card", True),
+        ("cash", "in cash", True),
+    ],
+)
+def test_a_word_that_several_values_have_says_none_of_them(value: str, stretch: str, *, found: bool) -> None:
+    mark = Annotated[Literal["credit_card", "debit_card", "card", "cash"], Evidence()]
+
+    assert grounding(value, stretch, f"I paid {stretch}.", mark=mark).found is found
 
 
 def test_words_can_stand_for_a_code() -> None:
