@@ -21,6 +21,7 @@ from pydantic import ValidationError
 
 from infra.completion import read_answer, read_completion, told, usage_of
 from infra.endpoints import Endpoints
+from infra.refusals import shorten
 from infra.requests import Requests, max_output_tokens
 from infra.retry_after import retry_after_seconds
 from infra.settings import EndpointSettings
@@ -165,7 +166,8 @@ class OpenAIModel:
                 max_retries=0,
                 timeout=settings.timeout_seconds,
                 http_client=openai.DefaultAioHttpClient(
-                    limits=httpx2.Limits(max_connections=None, max_keepalive_connections=None)
+                    limits=httpx2.Limits(max_connections=None, max_keepalive_connections=None),
+                    event_hooks={"response": [shorten]},
                 ),
             )
         return self._clients[endpoint]

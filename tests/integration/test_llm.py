@@ -279,6 +279,27 @@ async def test_an_answer_without_an_end_is_cut_at_the_cap() -> None:
     assert attempt.latency_ms < 10_000
 
 
+async def test_an_error_without_an_end_is_read_no_further_than_its_beginning() -> None:
+    written = 0
+
+    async def fail(request: web.Request) -> web.StreamResponse:
+        nonlocal written
+        response = web.StreamResponse(status=503, headers={"Content-Type": "application/json"})
+        await response.prepare(request)
+        while True:
+            await response.write(b" " * 65_536)
+            written += 65_536
+
+    app = web.Application()
+    app.router.add_post("/v1/chat/completions", fail)
+
+    async with recording(app) as server:
+        attempt = await asked(at(server.url, timeout_seconds=3.0))
+
+    assert (attempt.failure, attempt.status) == ("model_unavailable", 503)
+    assert written < 50_000_000
+
+
 async def test_an_answer_as_long_as_the_cap_is_read(simulator: Recorder) -> None:
     long = await asked(at(simulator.url, "simulated-fault-huge", max_response_bytes=20_000_000))
 
