@@ -61,14 +61,21 @@ def usage_of(completion: ChatCompletion) -> Usage | None:
     """The tokens as the provider counted them; None where it does not say, or says what is no number of them.
 
     Read as loosely as the rest: what a compatible server calls otherwise has another name here, or none.
+    Where counts can be understood in two ways, the dearer one counts. No request is of no tokens.
     """
     usage: Any = completion.usage
     read, written = getattr(usage, "prompt_tokens", None), getattr(usage, "completion_tokens", None)
-    if not (_is_count(read) and _is_count(written)):
+    if not (_is_count(read) and _is_count(written) and read):
         return None
     cached = getattr(getattr(usage, "prompt_tokens_details", None), "cached_tokens", None)
-    counts = (read, written, cached if _is_count(cached) else 0)
-    return Usage(*(min(count, _MOST_TOKENS) for count in counts))
+    if not _is_count(cached):
+        cached = 0
+    # More from the cache than was read: then what was read does not include it.
+    read += cached if cached > read else 0
+    total = getattr(usage, "total_tokens", None)
+    # Some count what a model thought in the total alone, and charge it as they do its answer.
+    written = max(written, total - read) if _is_count(total) else written
+    return Usage(*(min(count, _MOST_TOKENS) for count in (read, written, cached)))
 
 
 def _is_count(value: object) -> TypeGuard[int]:

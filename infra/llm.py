@@ -21,7 +21,9 @@ from pydantic import ValidationError
 
 from infra.completion import read_answer, read_completion, told, usage_of
 from infra.endpoints import Endpoints
+from infra.refusals import shorten
 from infra.requests import Requests, max_output_tokens
+from infra.retry_after import retry_after_seconds
 from infra.settings import EndpointSettings
 from pipeline import errors
 from pipeline.assemble import Call, Prepared, Ticket
@@ -164,7 +166,8 @@ class OpenAIModel:
                 max_retries=0,
                 timeout=settings.timeout_seconds,
                 http_client=openai.DefaultAioHttpClient(
-                    limits=httpx2.Limits(max_connections=None, max_keepalive_connections=None)
+                    limits=httpx2.Limits(max_connections=None, max_keepalive_connections=None),
+                    event_hooks={"response": [shorten]},
                 ),
             )
         return self._clients[endpoint]
@@ -180,7 +183,7 @@ class OpenAIModel:
             finally:
                 await response.aclose()
         except openai.APIStatusError as error:
-            raise _from_status(error) from error
+            raise _from_status(error, now=self.clock()) from error
         except (openai.APIError, httpx2.HTTPError, OSError) as error:
             raise _from_connection(error) from error
 
@@ -260,7 +263,7 @@ def _key(settings: EndpointSettings) -> str | None:
     return own or (None if os.environ.get("OPENAI_API_KEY") else "none")
 
 
-def _from_status(error: openai.APIStatusError) -> _Failed:
+def _from_status(error: openai.APIStatusError, *, now: datetime) -> _Failed:
     status = error.status_code
     if "insufficient_quota" in (error.code, error.type):
         reason = errors.QuotaExhausted.reason
@@ -268,16 +271,8 @@ def _from_status(error: openai.APIStatusError) -> _Failed:
         reason = errors.ModelUnavailable.reason
     else:
         reason = _REASONS.get(status, errors.RequestRejected.reason)
-    return _Failed(reason, status=status, retry_after_seconds=_retry_after(error.response))
-
-
-def _retry_after(response: httpx2.Response) -> float | None:
-    """Retry-After in seconds; the HTTP-date spelling is rare with models and not read."""
-    try:
-        seconds = float(response.headers.get("retry-after", ""))
-    except ValueError:
-        return None
-    return seconds if 0 <= seconds < float("inf") else None
+    asked = retry_after_seconds(error.response.headers, now=now)
+    return _Failed(reason, status=status, retry_after_seconds=asked)
 
 
 def _complaints(error: Exception) -> tuple[str, ...]:

@@ -3,11 +3,12 @@
 Deterministic in event, version and attempt: an answer taken from the journal is judged alike.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from pipeline.catalogue import Entry
-from pipeline.errors import CheckFailed, Leaked, Ungrounded
+from pipeline.errors import CheckFailed, Leaked, ReturnTypeError, Ungrounded
 from pipeline.ground import ground, ungrounded
 from pipeline.leak import canary, leaks
 from schemas.event import Event
@@ -77,10 +78,21 @@ def _failed_checks(
 ) -> list[tuple[str, str]]:
     """Each check that complains, by its name, and its complaint."""
     return [
-        (getattr(check, "__name__", "check"), clean(complaint, max_length=MAX_COMPLAINT_LENGTH))
-        for check in entry.workflow.checks
-        if (complaint := check(event, value, received_at)) is not None
+        (name, clean(complaint, max_length=MAX_COMPLAINT_LENGTH))
+        for name, complaint in checked(entry, event, value, received_at=received_at)
+        if complaint is not None
     ]
+
+
+def checked(
+    entry: Entry, event: Event, value: Extraction, *, received_at: datetime
+) -> Iterator[tuple[str, str | None]]:
+    """What each check says, by its name; raises ReturnTypeError for what is neither a complaint nor None."""
+    for check in entry.workflow.checks:
+        name, said = getattr(check, "__name__", "check"), check(event, value, received_at)
+        if said is not None and not isinstance(said, str):
+            raise ReturnTypeError(f"the check {name!r}", entry.workflow.name, said)
+        yield name, said
 
 
 def _said(grounding: Grounding) -> str:

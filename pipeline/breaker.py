@@ -46,10 +46,14 @@ class Breaker:
 def after(breaker: Breaker, failure: str | None, *, probe: bool, now: datetime) -> Breaker:
     """The state after a call came back with `failure`; any other answer than a failing endpoint's closes it.
 
-    Calls that were under way when it opened change nothing: only the probe does.
+    Calls that were under way when it opened change nothing: only the probe does. One that says nothing, such
+    as a probe of a process that stops, leaves another one to make soon.
     """
+    if failure in _SILENT:
+        is_ours = probe and not breaker.is_closed
+        return replace(breaker, retry_at=now + MIN_PAUSE) if is_ours else breaker
     if failure not in _FATAL and failure not in _COUNTED:
-        return Breaker(breaker.endpoint) if failure not in _SILENT else breaker
+        return Breaker(breaker.endpoint)
     if not breaker.is_closed and not probe:
         return breaker
     if probe or failure in _FATAL:

@@ -45,7 +45,7 @@ class ShareDifference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """`overall` counts fields, `documents` cases with every field exact; `unpaired` are left out of all."""
+    """`overall` counts fields, `documents` cases with each of these exact; `unpaired` are left out of all."""
 
     cases: int
     unpaired: tuple[str, ...]
@@ -82,7 +82,7 @@ def compare_reports(
         raise InvalidReportError("the two reports have no labelled case in common")
     series = [
         _series("overall", pairs, names),
-        _documents(pairs),
+        _documents(pairs, names),
         *(_series(name, pairs, [name]) for name in names),
     ]
     intervals = _intervals(series, seed, resamples)
@@ -121,8 +121,13 @@ def _exactness(pair: Pair, field: str) -> tuple[bool, bool]:
     return pair[0].is_exact(field), pair[1].is_exact(field)
 
 
-def _documents(pairs: Sequence[Pair]) -> _Series:
-    return _counted("documents", [[(one.is_all_exact, other.is_all_exact)] for one, other in pairs])
+def _documents(pairs: Sequence[Pair], fields: Sequence[str]) -> _Series:
+    """By the labels of both: a field that only one report knows makes no document worse."""
+    exact = ([_exactness(pair, field) for field in fields if _both_have(field, pair)] for pair in pairs)
+    whole = [
+        [(all(old for old, _ in cells), all(new for _, new in cells))] if cells else [] for cells in exact
+    ]
+    return _counted("documents", whole)
 
 
 def _counted(name: str, cells: Sequence[Sequence[tuple[bool, bool]]]) -> _Series:

@@ -11,6 +11,8 @@ from contextlib import suppress
 from datetime import date
 from typing import Final
 
+from pipeline.numerals import with_digits_only
+
 _MONTHS: Final[Mapping[str, int]] = {
     name: number
     for number, names in enumerate(
@@ -72,7 +74,7 @@ _NEAR: Final = 32
 
 def dates(stretch: str) -> set[date]:
     """What `stretch` may say; a date without its year is none."""
-    plain = unicodedata.normalize("NFKD", stretch).casefold()
+    plain = unicodedata.normalize("NFKD", with_digits_only(stretch)).casefold()
     if not plain.isascii():
         plain = "".join(one for one in plain if not unicodedata.combining(one))
         plain = re.sub("[\u2010-\u2015\u2212]", "-", plain).replace("\u2019", "'")

@@ -6,7 +6,7 @@ from pipeline.case import Case, World
 from pipeline.catalogue import Entry
 from pipeline.claim import Claimed, Release
 from pipeline.decide import decide
-from pipeline.errors import Faulty, Leaked, Suspicious
+from pipeline.errors import Faulty, Leaked, ReturnTypeError, Suspicious
 from pipeline.extract import GiveUp
 from pipeline.fall_back import fall_back
 from pipeline.record import decided, degraded, given_up
@@ -89,13 +89,15 @@ def by_person(case: Case, end: GiveUp, world: World, *, why: tuple[str, ...] = (
 def after_fault(claimed: Claimed, entry: Entry, fault: Fault, world: World) -> Changeset | Release:
     """A bug showed on this event: again later, and after MAX_FAULTS times the event is dead.
 
-    Only the error's type is told: its message may quote the event.
+    Only the error's type is told, its message may quote the event; but for what a function returned.
     """
     faults = claimed.faults + 1
     if faults < MAX_FAULTS:
         delay = backoff(faults + 2, jitter=world.jitter())
         return settled(Release(claimed, delay, Faulty.reason, fault=True), fault.tab)
-    detail = f"{type(fault.bug).__name__} in the workflow's or Penstock's code, {faults} times"
+    ours = isinstance(fault.bug, ReturnTypeError)
+    what = str(fault.bug) if ours else f"{type(fault.bug).__name__} in the workflow's or Penstock's code"
+    detail = f"{what}, {faults} times"
     end = dead(claimed, entry, world, reason=Faulty.reason, detail=detail, attempts=fault.tab.attempts)
     return settled(end, fault.tab)
 

@@ -227,6 +227,13 @@ class InvalidWorkflowError(Exception):
         self.file, self.field, self.problem, self.cure = file, field, problem, cure
 
 
+class ReturnTypeError(TypeError):
+    """A function of a workflow returned what it must not: names the two and the type, and quotes no event."""
+
+    def __init__(self, function: str, workflow: str, returned: object) -> None:
+        super().__init__(f"{function} of {workflow!r} returned {type(returned).__name__}")
+
+
 class InvalidSettingsError(Exception):
     """A setting is missing or wrong; raised at start-up, with the variable to set."""
 

@@ -78,7 +78,7 @@ def _judge(path: str, value: Any, mark: Marked, located: Located | None, text: s
         begin, stop = _widened(start, end, text)
         if mark.kind in _NUMERIC:
             begin, stop = _widened(*whole(text, begin, stop), text)
-        if says(text[begin:stop], value, mark.kind, mark.evidence.words):
+        if says(text[begin:stop], value, mark.kind, mark.words):
             return Grounding(path, located.verdict, start, end, located.score)
     return Grounding(path, Verdict.CONTRADICTED, *located.spans[0], located.score)
 

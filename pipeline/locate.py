@@ -11,6 +11,9 @@ from schemas.evidence import Verdict
 
 #: Shorter quotes are found only as they are: at 15 characters 3 of 120 foreign ones would pass.
 MIN_FUZZY_LENGTH: Final = 25
+#: A quote of 400 characters that is longer than this once normalised (400 of U+FDFA are 7,200) would take
+#: minutes, in which its process does nothing else.
+MAX_FUZZY_LENGTH: Final = 500
 #: A passage that scores this is the one meant: on scanned receipts, where many share their small print, 90
 #: takes 1 % of foreign quotes for found. `python -m infra.bench.grounding` measures this and what follows.
 MIN_SCORE: Final = 91
@@ -66,7 +69,7 @@ def _cut(text: str, place: int) -> bool:
 
 
 def _closest(wanted: str, text: Normalised) -> Located | None:
-    if not MIN_FUZZY_LENGTH <= len(wanted) <= len(text.text):
+    if not MIN_FUZZY_LENGTH <= len(wanted) <= min(MAX_FUZZY_LENGTH, len(text.text)):
         return None
     twice = len(wanted) <= SECOND_LOOK_LENGTH
     found = fuzz.partial_ratio_alignment(

@@ -1,8 +1,10 @@
 """An extraction in, its fields marked `Evidence` out: the kind of each value, and each mark's flaws."""
 
 import functools
+import re
 import types
 import typing
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -17,6 +19,8 @@ from pydantic.fields import FieldInfo
 from schemas.evidence import Evidence
 from schemas.extraction import Extraction, Money
 
+_WORD: Final = re.compile(r"[^\W_]+")
+
 
 class Kind(StrEnum):
     """How a value is looked for in the stretch that is to prove it."""
@@ -30,9 +34,13 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Marked:
-    """One marked field; `item` is the annotation of a single value, `bounds` are those of the list."""
+    """One marked field; `item` is the annotation of a single value, `bounds` are those of the list.
+
+    `words` are the mark's, and for each other value of an enumeration what tells it from the rest.
+    """
 
     evidence: Evidence
+    words: Mapping[str, tuple[str, ...]]
     kind: Kind
     item: Any
     optional: bool
@@ -50,6 +58,7 @@ def marked(extraction: type[Extraction]) -> Mapping[str, Marked]:
             item = _Peeled.of(peeled.inner) if peeled.many else peeled
             found[name] = Marked(
                 evidence=peeled.evidence,
+                words={**_distinctive(_values(item.annotation)), **peeled.evidence.words},
                 kind=_kind(item) or Kind.NAME,
                 item=Annotated[item.annotation, *item.metadata] if item.metadata else item.annotation,
                 optional=peeled.optional,
@@ -57,6 +66,20 @@ def marked(extraction: type[Extraction]) -> Mapping[str, Marked]:
                 bounds=peeled.bounds,
             )
     return found
+
+
+def _distinctive(values: tuple[Any, ...]) -> Mapping[str, tuple[str, ...]]:
+    """The words of each value that no other one has, else all of its words together.
+
+    "gift card" says neither credit_card nor debit_card.
+    """
+    own = {value: _WORD.findall(value) for value in values if isinstance(value, str)}
+    in_use = Counter(word.casefold() for words in own.values() for word in {*words})
+    return {
+        value: tuple(word for word in words if in_use[word.casefold()] == 1) or (" ".join(words),)
+        for value, words in own.items()
+        if words
+    }
 
 
 def flaws(extraction: type[BaseModel]) -> Iterator[tuple[str, str, str]]:

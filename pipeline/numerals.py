@@ -1,6 +1,7 @@
 """A stretch of text in, every number that it may say out.
 
-Numbers are read as people write them: 1,234.50, 1.234,50, 1 234,50, 1'234.50, 1,23,456, .50, 1.2 million.
+Numbers are read as people write them: 1,234.50, 1.234,50, 1 234,50, 1'234.50, 1,23,456, .50, 12€50,
+1.2 million, thirty-six.
 Where a spelling has two readings, both count.
 """
 
@@ -19,12 +20,26 @@ _SPELLINGS: Final = str.maketrans(
     {"\u2019": "'", "\u2018": "'", "\u066b": ".", "\u066c": ",", **dict.fromkeys(_MINUSES, "-")}
 )
 
+_FRACTIONS: Final = "[\u00bc-\u00be\u2150-\u215e\u2189]"
+_FRACTION: Final = re.compile(f"[ \u00a0]?{_FRACTIONS}")
+#: NFKC makes digits of these: "12½" is not 121 halves, nor the footnote in "100²" one digit more.
+_SMALL: Final = re.compile(
+    rf"(?P<fraction>(?:(?<=\d)[ \u00a0])?{_FRACTIONS})|[\u00b2\u00b3\u00b9\u2070-\u2089\u2460-\u249b]"
+)
+
 _SCALE: Final = re.compile(r"[\s-]?([^\W\d_]+)")
 _SCALES: Final[Mapping[str, int]] = {
+    **dict.fromkeys(("hundred", "hundert"), 100),
+    **dict.fromkeys(("lakh", "lakhs"), 100_000),
+    **dict.fromkeys(("crore", "crores"), 10_000_000),
     **dict.fromkeys(("thousand", "tausend", "tsd", "mille", "mil"), 1_000),
     **dict.fromkeys(("million", "millions", "mio", "mn", "millionen", "millón", "millones"), 1_000_000),
     **dict.fromkeys(("billion", "bn", "milliarde", "milliarden", "mrd", "milliard", "milliards"), 10**9),
 }
+
+#: Of an amount only, and right behind it: elsewhere an m may be a metre.
+_MONEY_SCALES: Final[Mapping[str, int]] = {"k": 1_000, "m": 1_000_000}
+_SIGN_AS_POINT: Final = re.compile(r"(?<=\d)[€$£](?=\d\d(?!\d))")
 
 _MINUS: Final = re.compile(r"(\S?)-(?:(?:[$€£¥₹]|[A-Z]{1,3}) ?)?$")
 
@@ -44,16 +59,33 @@ NUMBER_WORDS: Final[Mapping[str, str]] = {
         (10, "ten zehn dix diez"),
         (11, "eleven elf onze"),
         (12, "twelve zwölf zwolf douze doce"),
+        (13, "thirteen dreizehn treize trece"),
+        (14, "fourteen vierzehn quatorze catorce"),
         (15, "fifteen fünfzehn funfzehn quinze quince"),
+        (16, "sixteen sechzehn dieciseis"),
+        (17, "seventeen siebzehn diecisiete"),
         (18, "eighteen achtzehn dieciocho"),
+        (19, "nineteen neunzehn diecinueve"),
         (20, "twenty zwanzig vingt veinte"),
         (24, "twentyfour vierundzwanzig veinticuatro"),
         (30, "thirty dreißig dreissig trente treinta"),
         (36, "thirtysix sechsunddreißig sechsunddreissig"),
+        (40, "forty vierzig quarante cuarenta"),
+        (50, "fifty fünfzig funfzig cinquante cincuenta"),
         (60, "sixty sechzig soixante sesenta"),
+        (70, "seventy siebzig setenta"),
+        (80, "eighty achtzig ochenta"),
+        (90, "ninety neunzig noventa"),
     )
     for word in words.split()
 }
+
+#: "thirty-six" is neither thirty nor six; other languages write it as one word, or say "and".
+_COMPOUND: Final = re.compile(
+    r"\b(twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety)[ -]"
+    r"(one|two|three|four|five|six|seven|eight|nine)\b",
+    re.IGNORECASE,
+)
 
 #: Units of time in the same languages; "an" is left out, it is a word of English.
 UNIT_WORDS: Final[Mapping[str, str]] = {
@@ -70,30 +102,51 @@ UNIT_WORDS: Final[Mapping[str, str]] = {
 
 def numbers(stretch: str, *, money: bool = False) -> set[Decimal]:
     """What `stretch` may say; in an amount of `money`, 1.234 is a thousand, never one and a quarter."""
-    plain = unicodedata.normalize("NFKC", stretch).translate(_SPELLINGS)
+    plain = unicodedata.normalize("NFKC", with_digits_only(stretch)).translate(_SPELLINGS)
+    plain = _SIGN_AS_POINT.sub(".", plain) if money else _COMPOUND.sub(_added, plain)
     found: set[Decimal] = set()
     for pattern, read in ((_NUMERAL, _readings), (_SPACED, _spaced)):
         for match in pattern.finditer(plain):
-            scale = _scale(plain, match.end())
+            scale = _scale(plain, match.end(), money=money)
             for value in read(match.group(), money=money):
                 found.update(_signed(plain, match.span(), value * scale))
     if not money:
         found.update(
-            Decimal(NUMBER_WORDS[word])
-            for word in re.findall(r"[^\W\d_]+", plain.casefold())
-            if word in NUMBER_WORDS
+            Decimal(NUMBER_WORDS[word]) * _scale(plain, match.end())
+            for match in re.finditer(r"[^\W\d_]+", plain)
+            if (word := match[0].casefold()) in NUMBER_WORDS
         )
     return found
 
 
-def whole(text: str, start: int, end: int) -> tuple[int, int]:
-    """The stretch from `start` to `end` with the sign before its number and the word that scales it.
+def _added(compound: re.Match[str]) -> str:
+    tens, ones = (int(NUMBER_WORDS[word.casefold()]) for word in compound.groups())
+    return str(tens + ones)
 
-    "12.50" in "-$12.50" is no 12.50, nor "1.2" in "1.2 million".
+
+def with_digits_only(stretch: str) -> str:
+    """`stretch` with fractions of one character as decimals, and blanks for raised or circled figures."""
+    return stretch if stretch.isascii() else _SMALL.sub(_decimal, stretch)
+
+
+def _decimal(small: re.Match[str]) -> str:
+    if not small["fraction"]:
+        return " "
+    # Ten places, so that ".125" is no group of thousands; a third is no decimal, and is equal to none.
+    decimal = f"{unicodedata.numeric(small[0][-1]):.10f}"
+    return decimal[1:] if small.string[: small.start()][-1:].isdecimal() else decimal
+
+
+def whole(text: str, start: int, end: int) -> tuple[int, int]:
+    """The stretch from `start` to `end` with the sign before its number, and its fraction and scale after it.
+
+    "12.50" in "-$12.50" is no 12.50, nor "1.2" in "1.2 million" or "12" in "12 ½".
     """
     before = text[max(0, start - 6) : start].translate(_SPELLINGS)
     if minus := _MINUS.search(before):
         start += minus.start() - len(before)
+    if fraction := _FRACTION.match(text, end):
+        end = fraction.end()
     scale = _SCALE.match(text, end)
     return start, scale.end() if scale and _scale(text, end) > 1 else end
 
@@ -128,9 +181,12 @@ def _spaced(numeral: str, *, money: bool) -> Iterator[Decimal]:
     return _readings(numeral.replace(" ", ""), money=money)
 
 
-def _scale(plain: str, end: int) -> int:
+def _scale(plain: str, end: int, *, money: bool = False) -> int:
     word = _SCALE.match(plain, end)
-    return _SCALES.get(word[1].casefold(), 1) if word else 1
+    if word is None:
+        return 1
+    scale = _SCALES.get(word[1].casefold(), 1)
+    return _MONEY_SCALES.get(word[0].casefold(), scale) if money else scale
 
 
 def _signed(plain: str, span: tuple[int, int], value: Decimal) -> Iterator[Decimal]:

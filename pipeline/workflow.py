@@ -168,6 +168,8 @@ class Workflow(Generic[E, X]):
                 self._refuse(field, "does not take three arguments", cure)
             if inspect.iscoroutinefunction(check):
                 self._refuse(field, "is async", "It judges what it is given; it waits for nothing.")
+            if getattr(check, "__annotations__", {}).get("return") in (bool, "bool"):
+                self._refuse(field, "returns a bool", "Return what is wrong in words, or None.")
 
     def _check_screening(self) -> None:
         if self.suspicious not in ("review", "note"):

@@ -16,7 +16,8 @@ class Evidence:
 
     `words` are the spellings in the text that stand for a value, for enums and codes:
     `Evidence(words={"refund": ("refund", "money back"), "other": ()})`. A value that is not listed
-    stands for its own words; one with an empty tuple needs none, its quote alone is enough.
+    stands for its own words, but for those that another value has, too; one with an empty tuple needs
+    none, its quote alone is enough.
     """
 
     otherwise: Literal["review", "null"] = "review"

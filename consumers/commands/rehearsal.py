@@ -19,7 +19,7 @@ from infra.ledger import NoLedger
 from infra.llm import OpenAIModel
 from infra.prices import priced
 from infra.settings import ModelSettings, Settings
-from infra.simulator.server import Options, serve
+from infra.simulator.server import Options, has_model, serve
 from pipeline import catalogue as catalogues
 from pipeline.assess import Guard
 from pipeline.case import World
@@ -123,7 +123,7 @@ async def rehearsal(
         if not models:
             latency = settings.simulator.latency_ms / 1000
             url = await stack.enter_async_context(serve(Options(latency_seconds=latency)))
-            models = _simulated(wiring.simulated(settings, url).models, entry.workflow.models)
+            models = _simulated(wiring.simulated(settings, url).models, alias)
         _check(entry, models, alias)
         models = priced(models, now=wiring.clock())
         model = OpenAIModel(Endpoints(models, Unshared(), wiring.clock), wiring.clock)
@@ -160,13 +160,12 @@ def _check(entry: Entry, models: Mapping[str, ModelSettings], alias: str | None)
     catalogues.check_aliases(Catalogue((entry,)), models)
 
 
-def _simulated(models: Mapping[str, ModelSettings], aliases: tuple[str, ...]) -> Mapping[str, ModelSettings]:
-    """Behind an alias that no workflow names there is the simulated model of that name, too."""
+def _simulated(models: Mapping[str, ModelSettings], alias: str | None) -> Mapping[str, ModelSettings]:
+    """The models of all workflows; and under its own name a simulated one that does something of its own."""
+    if alias is None or alias in models or not has_model(alias):
+        return models
     example = next(iter(models.values()))
-    return {
-        alias: models.get(alias) or example.model_copy(update={"model": f"{_SIMULATED}-{alias}"})
-        for alias in aliases
-    }
+    return {**models, alias: example.model_copy(update={"model": f"{_SIMULATED}-{alias}"})}
 
 
 def _slots(model: ModelSettings) -> int:

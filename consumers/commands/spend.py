@@ -21,6 +21,7 @@ _COLUMNS: Final[Sequence[_Column]] = (
     ("lost", lambda one: one.lost),
     ("from cache", lambda one: one.cached),
     ("saved", lambda one: money(one.saved_micros)),
+    ("share", lambda one: _percent(one.saved_share)),
     ("tokens in", lambda one: one.input_tokens),
     ("prompt cache", lambda one: _percent(one.prompt_cache_share)),
     ("out", lambda one: one.output_tokens),
@@ -35,6 +36,7 @@ _RARE: Final[Sequence[tuple[str, Callable[["Spending"], int]]]] = (
     ("lost", lambda one: one.lost),
     ("from cache", lambda one: one.cached),
     ("saved", lambda one: one.cached),
+    ("share", lambda one: one.cached),
     ("unknown", lambda one: one.unknown_micros),
 )
 
@@ -54,10 +56,11 @@ def spend(
 
     `lost` are calls that a crash may have cut off, counted at their worst case, as is all that is `unknown`:
     what the provider did not tell. Answers `from cache` (Penstock's own) are no calls, and `saved` what the
-    first ones cost. `prompt cache` is the share of input tokens that the provider's cache served. `decided`
-    is how often the machine came to an outcome after calls (after a replay, again), counted on the day and
-    with the model of the last one; `per outcome` is the cost for each, failed calls too; `first model` is
-    the share of those on a model's answer that needed no stronger one.
+    first ones cost, a `share` of all that would have been spent. `prompt cache` is the share of input tokens
+    that the provider's cache served. `decided` is how often the machine came to an outcome after calls
+    (after a replay, again), counted on the day and with the model of the last one; `per outcome` is the cost
+    for each, failed calls too; `first model` is the share of those on a model's answer that needed no
+    stronger one.
 
     Money is in the currency of the prices in PENSTOCK_MODELS__*, list prices are in USD; in JSON it is in
     whole millionths.
@@ -105,6 +108,7 @@ def _line(line: "Spending") -> dict[str, Any]:
     return {
         **asdict(line),
         "micros_per_outcome": line.micros_per_outcome,
+        "saved_share": line.saved_share,
         "prompt_cache_share": line.prompt_cache_share,
         "first_model_share": line.first_model_share,
     }

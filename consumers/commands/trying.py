@@ -143,7 +143,7 @@ def _tried(ready: "Rehearsal", rehearsed: "Rehearsed") -> Tried:
 def _judged(
     ready: "Rehearsal", event: "Event", attempt: "Attempt"
 ) -> tuple[tuple[Value, ...], tuple[Check, ...]]:
-    from pipeline.assess import assess
+    from pipeline.assess import assess, checked
 
     workflow, now, guard = ready.entry.workflow, ready.world.clock(), ready.world.guard
     text = workflow.text(event)
@@ -169,5 +169,5 @@ def _judged(
                     None if one.start is None else text[one.start : one.end],
                 )
             )
-    checks = tuple(Check(check.__name__, check(event, found.value, now)) for check in workflow.checks)
-    return tuple(values), checks
+    said = checked(ready.entry, event, found.value, received_at=now)
+    return tuple(values), tuple(Check(name, complaint) for name, complaint in said)

@@ -22,6 +22,7 @@ from infra.simulator.shapes import Schema
 from pipeline.fence import unfence
 
 _PREFIX: Final = "simulated"
+_KINDS: Final = ("fast", "strong", "gold", "gullible", *(f"fault-{name}" for name in sorted(faults.FAULTS)))
 _DRIP_SECONDS: Final = 0.6
 _RESET_SECONDS: Final = 0.05  # by then the client has read the headers; a reset discards what it has not
 
@@ -77,10 +78,20 @@ async def _health(_: web.Request) -> web.Response:
     return web.json_response({"status": "ok", "model": _PREFIX})
 
 
+def has_model(kind: str) -> bool:
+    """Does `simulated-<kind>` do something of its own? Every other name answers by the rules."""
+    name, _, rest = kind.partition("-")
+    match name:
+        case "slow":
+            return rest.isdecimal()
+        case "fault":
+            return rest.lower().replace("-", "_") in faults.FAULTS
+    return kind in _KINDS
+
+
 async def _models(_: web.Request) -> web.Response:
-    kinds = ["fast", "strong", "gold", "gullible", *(f"fault-{name}" for name in sorted(faults.FAULTS))]
     common = {"object": "model", "created": 0, "owned_by": _PREFIX}
-    models = [{"id": f"{_PREFIX}-{kind}", **common} for kind in kinds]
+    models = [{"id": f"{_PREFIX}-{kind}", **common} for kind in _KINDS]
     return web.json_response({"object": "list", "data": models})
 
 

@@ -57,6 +57,12 @@ class Spending:
         return -(-self.cost_micros // self.decided) if self.decided else None
 
     @property
+    def saved_share(self) -> float | None:
+        """Of what all answers would have cost, the part that Penstock's own cache saved."""
+        would = self.saved_micros + self.cost_micros
+        return self.saved_micros / would if would else None
+
+    @property
     def prompt_cache_share(self) -> float | None:
         """Of the input tokens, those that the provider's prompt cache served."""
         return self.prompt_cached_tokens / self.input_tokens if self.input_tokens else None

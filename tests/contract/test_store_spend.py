@@ -154,6 +154,7 @@ async def test_an_answer_from_the_cache_is_no_call_and_saves_what_the_first_one_
     found = await total(store.database)
 
     assert found == Spending("total", cached=1, saved_micros=25, decided=1)
+    assert found.saved_share == 1.0
     assert (found.micros_per_outcome, found.prompt_cache_share, found.first_model_share) == (0, None, None)
 
 

@@ -104,6 +104,14 @@ def test_cases_that_no_model_could_be_asked_for_are_left_out(shell: Shell) -> No
     assert not (shell.folder / "report.json").exists()
 
 
+@pytest.mark.parametrize("alias", ["nope", "fault-nope", "slow-"])
+def test_an_alias_that_there_is_not_is_told_under_the_simulator_too(shell: Shell, alias: str) -> None:
+    ended = shell.penstock("eval", "receipts", "--cases", "cases.jsonl", "--model", alias)
+
+    assert (ended.code, ended.out) == (2, "")
+    assert f"--model {alias}: no such alias; there are: fast, strong." in ended.err
+
+
 async def test_configured_models_and_their_prices_count(shell: Shell) -> None:
     async with serve(Options()) as url:
         prices = {"INPUT_PRICE": "1", "OUTPUT_PRICE": "4", "BASE_URL": f"{url}/v1", "API_KEY": "any"}

@@ -6,13 +6,15 @@ import json
 import os
 import time
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
+import httpx2
 import pytest
 from aiohttp import web
 
+from infra.retry_after import retry_after_seconds
 from infra.settings import ModelSettings
 from infra.simulator.faults import FAULTS
 from pipeline.assemble import Call, Ticket, assemble
@@ -277,6 +279,27 @@ async def test_an_answer_without_an_end_is_cut_at_the_cap() -> None:
     assert attempt.latency_ms < 10_000
 
 
+async def test_an_error_without_an_end_is_read_no_further_than_its_beginning() -> None:
+    written = 0
+
+    async def fail(request: web.Request) -> web.StreamResponse:
+        nonlocal written
+        response = web.StreamResponse(status=503, headers={"Content-Type": "application/json"})
+        await response.prepare(request)
+        while True:
+            await response.write(b" " * 65_536)
+            written += 65_536
+
+    app = web.Application()
+    app.router.add_post("/v1/chat/completions", fail)
+
+    async with recording(app) as server:
+        attempt = await asked(at(server.url, timeout_seconds=3.0))
+
+    assert (attempt.failure, attempt.status) == ("model_unavailable", 503)
+    assert written < 50_000_000
+
+
 async def test_an_answer_as_long_as_the_cap_is_read(simulator: Recorder) -> None:
     long = await asked(at(simulator.url, "simulated-fault-huge", max_response_bytes=20_000_000))
 
@@ -326,6 +349,31 @@ async def test_a_retry_after_that_is_a_number_of_seconds_is_read(said: str, seco
         attempt = await asked(at(server.url))
 
     assert (attempt.failure, attempt.retry_after_seconds) == ("model_rate_limited", seconds)
+
+
+@pytest.mark.parametrize(
+    ("date", "seconds"),
+    [
+        ({}, 90.0),
+        ({"Date": "Sat, 14 Mar 2026 09:31:10 GMT"}, 20.0),
+        ({"Date": "Sat, 14 Mar 2026 11:00:00 GMT"}, 0.0),
+        ({"Date": "yesterday"}, 90.0),
+    ],
+)
+def test_a_retry_after_that_is_a_date_counts_from_the_servers_own(
+    date: dict[str, str], seconds: float
+) -> None:
+    headers = httpx2.Headers({"Retry-After": "Sat, 14 Mar 2026 09:31:30 GMT", **date})
+
+    assert retry_after_seconds(headers, now=datetime(2026, 3, 14, 9, 30, tzinfo=UTC)) == seconds
+
+
+async def test_a_retry_after_that_is_a_date_is_read() -> None:
+    refusal = {"Date": "Sat, 14 Mar 2026 09:30:00 GMT", "Retry-After": "Sat, 14 Mar 2026 12:30:00 GMT"}
+    async with recording(saying(429, refusal)) as server:
+        attempt = await asked(at(server.url))
+
+    assert attempt.retry_after_seconds == 3 * 3600
 
 
 @pytest.mark.parametrize(

@@ -99,6 +99,19 @@ def test_a_probe_that_does_not_come_back_is_made_again() -> None:
     assert probing(first, now=NOW + PROBE) is not None
 
 
+@pytest.mark.parametrize("failure", SILENT)
+def test_after_a_probe_that_says_nothing_another_is_made_soon(failure: str) -> None:
+    probe = probing(opened(), now=NOW)
+    assert probe is not None
+
+    again = after(probe, failure, probe=True, now=NOW + SECOND)
+
+    assert (again.openings, again.reason) == (probe.openings, probe.reason)
+    assert probing(again, now=NOW + SECOND + MIN_PAUSE) is not None
+    assert probing(again, now=NOW + MIN_PAUSE) is None
+    assert after(CLOSED, failure, probe=True, now=NOW) == CLOSED
+
+
 ENDS = st.sampled_from([None, *sorted(FATES)])
 BREAKERS = st.builds(
     Breaker,

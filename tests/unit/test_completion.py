@@ -50,6 +50,7 @@ def test_token_counts_stay_within_what_a_row_can_hold() -> None:
         {"prompt_tokens": "12", "completion_tokens": "x"},
         {"prompt_tokens": 1.5, "completion_tokens": 2},
         {"prompt_tokens": True, "completion_tokens": 2},
+        {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0},
     ],
 )
 def test_a_usage_that_tells_no_counts_is_unknown(usage: Any) -> None:
@@ -61,6 +62,22 @@ def test_details_that_cannot_be_read_tell_of_no_cache(details: Any) -> None:
     usage = {"prompt_tokens": 7, "completion_tokens": 2, "prompt_tokens_details": details}
 
     assert usage_of(read_completion(answer(usage=usage))) == Usage(7, 2)
+
+
+@pytest.mark.parametrize(
+    ("usage", "counted"),
+    [
+        ({"prompt_tokens": 10, "completion_tokens": 2, "total_tokens": 112}, Usage(10, 102)),
+        ({"prompt_tokens": 10, "completion_tokens": 2, "total_tokens": None}, Usage(10, 2)),
+        ({"prompt_tokens": 10, "completion_tokens": 2, "total_tokens": 11}, Usage(10, 2)),
+        (
+            {"prompt_tokens": 10, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 90}},
+            Usage(100, 2, 90),
+        ),
+    ],
+)
+def test_counts_that_have_two_readings_are_read_as_the_dearer(usage: dict[str, Any], counted: Usage) -> None:
+    assert usage_of(read_completion(answer(usage=usage))) == counted
 
 
 def test_a_word_of_the_provider_is_cleaned_and_cut() -> None:

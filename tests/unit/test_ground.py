@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import pytest
 from pydantic import create_model
@@ -77,6 +77,14 @@ def test_a_short_quote_with_a_slip_is_not_found() -> None:
     assert locate("TOTAL EUP 12.50", normalise(TEXT)) is None
 
 
+def test_a_quote_that_grows_when_it_is_normalised_is_found_only_as_it_is() -> None:
+    text = normalise("\u00bd" * 250)
+
+    assert locate("\u00bd" * 200, text) is not None
+    assert locate("\u00bd" * 160 + "x", text) is not None
+    assert locate("\u00bd" * 200 + "x", text) is None
+
+
 def test_the_value_is_read_from_the_text_and_not_from_the_quote() -> None:
     text = "Thank you for your purchase. The total amount that is due is EUR 270.30 in all, thank you."
     quote = "The total amount that is due is EUR 370.30 in all"
@@ -100,6 +108,9 @@ def test_a_part_of_a_number_proves_nothing() -> None:
         ("Refund \u2212\u20ac12.50", "12.50", "-12.50", "12.50"),
         ("Worth $1.2 million in all", "$1.2", "1200000", "1.2"),
         ("Wert: 3\u00a0Mio. Euro", "3", "3000000", "3"),
+        ("Rent: 12\u00bd EUR", "12", "12.5", "12"),
+        ("Rent: 12 \u00bd EUR", "12", "12.5", "12"),
+        ("Paid 100\u00b9 EUR", "100", "100", "1001"),
         ("From $5-$12.50", "12.50", "12.50", "-12.50"),
         ("Pages 10\u201312.50", "12.50", "12.50", "-12.50"),
         ("Paid 3 EUR", "3", "3", "-3"),
@@ -206,6 +217,12 @@ AMOUNTS: Mapping[str, tuple[set[str], set[str]]] = {
     "\uff11\uff12.50": ({"12.5"}, set()),
     "1.2 million": ({"1200000"}, {"1.2"}),
     "3 Mio. Euro": ({"3000000"}, {"3"}),
+    "$1.2M": ({"1200000"}, {"1.2"}),
+    "\u00a312k": ({"12000"}, {"12"}),
+    "12.50 m": ({"12.5"}, {"12500000"}),
+    "12\u20ac50": ({"12.5"}, {"12", "50"}),
+    "12 hundred": ({"1200"}, {"12"}),
+    "Rs 1.5 lakh": ({"150000"}, {"1.5"}),
     "-12.50": ({"-12.5"}, {"12.5"}),
     "\u221212.50": ({"-12.5"}, {"12.5"}),
     "-$12.50": ({"-12.5"}, {"12.5"}),
@@ -214,6 +231,15 @@ AMOUNTS: Mapping[str, tuple[set[str], set[str]]] = {
     "12.50-": ({"12.5", "-12.5"}, set()),
     "10-12.50": ({"10", "12.5"}, {"-12.5"}),
     "on 12.05.2018": (set(), {"12.05", "5.2018"}),
+    "12\u00bd": ({"12.5"}, {"12", "121", "2"}),
+    "12 \u00bd": ({"12.5"}, {"12", "1", "2"}),
+    "\u20ac\u00bd": ({"0.5"}, {"1", "2", "5"}),
+    "1\u215b": ({"1.125"}, {"1125", "1", "8"}),
+    "1\u00bd million": ({"1500000"}, {"1.5", "2000000"}),
+    "5\u2153": (set(), {"5", "51", "3"}),
+    "100\u00b9": ({"100"}, {"1001"}),
+    "12 m\u00b2": ({"12"}, {"2"}),
+    "75\u2460": ({"75"}, {"751"}),
     "none": (set(), {"0"}),
 }
 
@@ -234,6 +260,27 @@ def test_a_plain_number_has_both_readings_and_words() -> None:
     assert grounding(3, "three parcels", "We sent three parcels.").found
     assert grounding(2.5, "2,5 kg", "Gewicht: 2,5 kg").found
     assert not grounding(4, "three parcels", "We sent three parcels.").found
+
+
+NUMBERS: Mapping[str, tuple[set[int], set[int]]] = {
+    "Thirty-six months": ({36}, {30, 6}),
+    "twenty one days": ({21}, {20, 1}),
+    "one hundred days": ({100}, {1}),
+    "zwei Millionen": ({2_000_000}, {2}),
+    "ninety (90) days": ({90}, set()),
+    "two for one": ({2, 1}, {21}),
+    "5 k": ({5}, {5_000}),
+}
+
+
+@pytest.mark.parametrize("stretch", NUMBERS)
+def test_numbers_are_read_as_words_too(stretch: str) -> None:
+    said, unsaid = NUMBERS[stretch]
+
+    found = numbers(stretch)
+
+    assert found >= {Decimal(one) for one in said}
+    assert not found & {Decimal(one) for one in unsaid}
 
 
 DATES: Mapping[str, str] = {
@@ -259,6 +306,7 @@ DATES: Mapping[str, str] = {
     "1\u00ba de mayo del 2018": "2018-05-01",
     "2018-MAR-04": "2018-03-04",
     "2018\u5e743\u67084\u65e5": "2018-03-04",
+    "4 March 2018\u00b9": "2018-03-04",
     "99-03-04": "1999-03-04",
 }
 
@@ -333,6 +381,23 @@ def test_a_word_is_said_in_any_of_its_forms(
     value: Any, stretch: str, words: Mapping[str, tuple[str, ...]], *, said: bool
 ) -> None:
     assert says(stretch, value, Kind.WORD, words) is said
+
+
+@pytest.mark.parametrize(
+    ("value", "stretch", "found"),
+    [
+        ("credit_card", "by credit card", True),
+        ("credit_card", "by gift card", False),
+        ("debit_card", "by credit card", False),
+        ("debit_card", "was debited", True),
+        ("card", "by card", True),
+        ("cash", "in cash", True),
+    ],
+)
+def test_a_word_that_several_values_have_says_none_of_them(value: str, stretch: str, *, found: bool) -> None:
+    mark = Annotated[Literal["credit_card", "debit_card", "card", "cash"], Evidence()]
+
+    assert grounding(value, stretch, f"I paid {stretch}.", mark=mark).found is found
 
 
 def test_words_can_stand_for_a_code() -> None:

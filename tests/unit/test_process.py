@@ -592,6 +592,21 @@ async def test_a_policy_that_returns_no_decision_is_a_bug() -> None:
     assert "the policy of 'notes' returned NoneType" in str(caught.value.bug)
 
 
+@pytest.mark.parametrize("said", [False, 5])
+async def test_a_check_that_returns_no_complaint_is_a_bug_that_the_dead_letter_names(said: object) -> None:
+    def adds_up(note: Note, facts: Facts, received_at: datetime) -> Any:
+        return said
+
+    claim, checking = claimed(faults=MAX_FAULTS - 1), entry(workflow(checks=(adds_up,)))
+
+    with pytest.raises(Fault, match="TypeError") as caught:
+        await process(claim, checking, world(FakeModel(GOOD)))
+    end = after_fault(claim, checking, caught.value, world(FakeModel()))
+
+    assert isinstance(end, Changeset)
+    assert end.result.reasons == (f"the check 'adds_up' of 'notes' returned {type(said).__name__}, 3 times",)
+
+
 def fault() -> Fault:
     return Fault(ValueError("secret"), Tab.of(claimed()))
 

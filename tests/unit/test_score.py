@@ -342,6 +342,15 @@ def test_only_cases_and_labels_of_both_are_paired() -> None:
     assert found.overall.difference == pytest.approx(-1 / 3)
 
 
+def test_a_field_that_only_one_report_knows_makes_no_document_worse() -> None:
+    before = _report(_case("1", {"a": R}), _case("2", {"a": R}), _case("3", {"b": R}))
+    after = _report(_case("1", {"a": R, "new": W}), _case("2", {"a": W, "new": W}), _case("3", {"c": W}))
+
+    found = _compared(before, after).documents
+
+    assert (found.count, found.baseline, found.candidate, found.worse) == (2, 1.0, 0.5, 1)
+
+
 def test_a_case_without_an_answer_loses_what_was_rightly_null() -> None:
     before = _report(_case("1", {"total": N}))
     after = _report(_case("1", {"total": N}, answered=False))

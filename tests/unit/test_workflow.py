@@ -84,6 +84,10 @@ async def complains_later(note: Note, facts: Facts, received_at: datetime) -> st
     return None
 
 
+def holds(note: Note, facts: Facts, received_at: datetime) -> bool:
+    return True
+
+
 class Empty(Extraction):
     pass
 
@@ -115,6 +119,7 @@ WRONG: list[tuple[dict[str, Any], str, str, str]] = [
     ({"checks": complains}, "checks", "no tuple of functions", "checks=(adds_up,)"),
     ({"checks": ("adds up",)}, "checks", "no tuple of functions", "checks=(adds_up,)"),
     ({"checks": (takes_one,)}, "checks(takes_one)", "three arguments", "(event, value, received_at)"),
+    ({"checks": (holds,)}, "checks(holds)", "returns a bool", "in words, or None"),
     ({"checks": (complains_later,)}, "checks(complains_later)", "is async", "waits for nothing"),
     ({"suspicious": "reveiw"}, "suspicious", "'reveiw' is no answer", '"review" or "note"'),
     ({"max_tokens": 0}, "max_tokens", "0 is no number", "max_tokens=32_000"),
