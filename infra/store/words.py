@@ -111,7 +111,7 @@ def listed(rows: Sequence[RowMapping | Mapping[str, Any]]) -> list[dict[str, Any
 
 
 def withheld(reasons: Sequence[str]) -> tuple[str, ...]:
-    """What is told in place of these reasons; that they were erased is no secret, and nothing reveals more."""
+    """What is told in place of these reasons; that they were erased is no secret, nothing reveals them."""
     gone = str(Erased())
     return tuple(WITHHELD if reason != gone else gone for reason in reasons[:1])
 
