@@ -217,7 +217,7 @@ def _text(path: Path) -> str:
         return path.read_text("utf-8")
     except UnicodeDecodeError as error:
         raise InvalidSettingsError(f"{path}: this is no text") from error
-    except OSError as error:
+    except (IsADirectoryError, PermissionError) as error:
         raise InvalidSettingsError(f"{path} cannot be read: {error.strerror}") from error
 
 
