@@ -13,7 +13,10 @@ from schemas.kinds import RecordKind
 
 
 def _in_utc(moment: datetime) -> datetime:
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+    try:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("a time before the year 1 or after the year 9999, in UTC") from error
 
 
 def _pair(text: str) -> str:

@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Final
 from uuid import UUID, uuid4
@@ -61,7 +61,7 @@ class Pruner:
         return noted(PRUNED, body, scribe=self.scribe, now=self.clock(), nonce=str(uuid4()))
 
     def _cut(self, cut: Cut) -> AuditRecord:
-        body = {"batch": cut.batch, "size": cut.size, "root": cut.root.hex(), "records": cut.records}
+        body = {**asdict(cut), "root": cut.root.hex()}
         return noted(TRIMMED, body, scribe=self.scribe, now=self.clock())
 
 

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 from infra.store import administration, history, texts
 from infra.store.store import SqlStore
 from infra.store.texts import Texts
-from infra.store.words import WITHHELD
+from infra.store.words import withheld
 from pipeline.trail import PAYLOAD_READ, noted
 from schemas.changeset import Scribe
 from schemas.event import Received
@@ -67,7 +67,7 @@ def shown(
     who reads texts, on record.
     """
     if has_subject and not is_revealed:
-        return Shown(None, (WITHHELD,) if reasons else (), tuple(sorted(data or ())))
+        return Shown(None, withheld(reasons), tuple(sorted(data or ())))
     return Shown(data, tuple(reasons))
 
 

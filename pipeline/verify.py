@@ -139,11 +139,16 @@ class Walk:
         self.frontier, self.batch, self.link = frontier, state.batch, state.link
         self.begun = state.size
 
-    def resume(self, batch: int, seal: Seal | None) -> None:
-        """Start behind a seal before which all was pruned: its signature says what the rest goes on from."""
+    def resume(self, batch: int, seal: Seal | None, *, first: int | None = None) -> None:
+        """Start behind a seal before which all was pruned: its signature says what the rest goes on from.
+
+        Where it began follows from the seal before, which is gone: the record of the pruning says `first`.
+        """
         if seal is None:
             self.findings.add(f"audit_seal {batch}", "is missing; what was before it was pruned")
             return
+        if first is not None and seal.first != first:
+            self.findings.add(f"audit_seal {batch}", f"begins at {seal.first}, when it was pruned at {first}")
         self.begin(self._signed(seal), seal)
 
     def step(self, seal: Seal, rows: Sequence[Placed]) -> None:

@@ -39,7 +39,8 @@ class Paged(Filters):
 
 
 _Size = Annotated[
-    int | None, Field(gt=0, description="Under the checkpoint of a log of so many records, not the newest.")
+    int | None,
+    Field(gt=0, lt=2**63, description="Under the checkpoint of a log of so many records, not the newest."),
 ]
 
 

@@ -161,6 +161,7 @@ def _told(report: Report) -> dict[str, object]:
         "seals": report.seals,
         "records": report.records,
         "since": report.since,
+        "pruned_by": report.anchor.record if report.anchor else None,
         "unsealed": report.unsealed,
         "sealed_at": newest.sealed_at if newest else None,
         "differences": report.findings.total,
@@ -173,6 +174,8 @@ def _say(report: Report) -> None:
     output.say(
         f"{report.records} records{after} under {report.seals} seals; {report.unsealed} not sealed yet."
     )
+    if report.anchor:
+        output.say(f"What was before them was pruned; the audit record {report.anchor.record} says so.")
     if report.newest:
         sealed_at = report.newest.sealed_at.isoformat(timespec="seconds")
         output.say(
@@ -211,3 +214,5 @@ def _text(path: Path) -> str:
         return path.read_text("utf-8")
     except UnicodeDecodeError as error:
         raise InvalidSettingsError(f"{path}: this is no text") from error
+    except (IsADirectoryError, PermissionError) as error:
+        raise InvalidSettingsError(f"{path} cannot be read: {error.strerror}") from error

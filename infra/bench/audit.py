@@ -14,7 +14,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -192,7 +192,7 @@ async def _cut_in_half(database: Database, records: int) -> int:
 
 
 def _trimmed(cut: Cut) -> AuditRecord:
-    body = {"batch": cut.batch, "size": cut.size, "root": cut.root.hex(), "records": cut.records}
+    body = {**asdict(cut), "root": cut.root.hex()}
     return trail.noted(TRIMMED, body, scribe=_SCRIBE, now=datetime.now(UTC))
 
 

@@ -14,13 +14,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from infra import tables as t
 from infra.store import joins, trimming
 from infra.store.seals import as_seal
+from infra.store.trimming import Anchor
 from pipeline.checkpoint import Checkpoint
 from pipeline.seal import Seal
 from pipeline.verify import Findings, Trust, Walk
 
 _PAGE: Final = 5_000
 
-_SEAL_TYPES: Final = {"first": int, "size": int, "root": bytes, "frontier": bytes, "link": bytes, "note": str}
+_SEAL_TYPES: Final = {
+    "first": int, "size": int, "root": bytes, "frontier": bytes, "link": bytes, "key": str, "note": str,
+}  # fmt: skip
 
 #: Told how many records of the log are verified, and how many there are.
 Progress = Callable[[int, int], None]
@@ -28,7 +31,10 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What was verified: seals and the records under them; the log's first `since` records were not."""
+    """What was verified: seals and the records under them; the log's first `since` records were not.
+
+    `anchor` says of which record's pruning that is, where it is.
+    """
 
     seals: int
     records: int
@@ -36,6 +42,7 @@ class Report:
     unsealed: int
     newest: Seal | None
     findings: Findings
+    anchor: Anchor | None = None
 
 
 async def verify(
@@ -45,10 +52,11 @@ async def verify(
     findings = Findings()
     walk = Walk(trust, findings)
     cut = await trimming.anchor(connection)
-    if cut is not None and (since is None or since.batch < cut):
-        walk.resume(cut, await _seal(connection, cut))
-    elif since is not None:
-        walk.begin(since, await _seal(connection, since.batch))
+    if since is not None and (cut is None or since.batch >= cut.batch):
+        cut = None
+        walk.begin(since, await _seal(connection, findings, since.batch))
+    elif cut is not None:
+        walk.resume(cut.batch, await _seal(connection, findings, cut.batch), first=cut.first)
     first, before, newest = walk.size, walk.batch, None
     stored, leaves = await _stored(connection, first), _Leaves(connection, findings, first)
     async for newest in _seals(connection, findings, before):
@@ -63,13 +71,21 @@ async def verify(
         findings.add("audit_leaf", f"{stored} rows from place {first} on, {leaves.read} of them in order")
     await joins.joins(connection, findings, first=first)
     waiting = await joins.unsealed(connection, findings)
-    return Report(walk.batch - before, walk.size - first, first, waiting, newest, findings)
+    return Report(walk.batch - before, walk.size - first, first, waiting, newest, findings, cut)
 
 
-async def _seal(connection: AsyncConnection, batch: int) -> Seal | None:
-    found = await connection.execute(select(t.audit_seal).where(t.audit_seal.c.batch == batch))
-    row = found.mappings().first()
-    return None if row is None else as_seal(row)
+async def _seal(connection: AsyncConnection, findings: Findings, batch: int) -> Seal | None:
+    query = select(t.audit_seal).where(t.audit_seal.c.batch == batch)
+    rows = await _readable(connection, findings, query, ("audit_seal", batch), (0, 1))
+    return _typed(findings, rows[0]) if rows else None
+
+
+def _typed(findings: Findings, row: Any) -> Seal | None:
+    seal = as_seal(row._mapping)
+    if all(isinstance(getattr(seal, name), kind) for name, kind in _SEAL_TYPES.items()):
+        return seal
+    findings.add(f"audit_seal {seal.batch}", "a column of it is of another type")
+    return None
 
 
 async def _stored(connection: AsyncConnection, first: int) -> int:
@@ -83,11 +99,8 @@ async def _seals(connection: AsyncConnection, findings: Findings, after: int) ->
     while True:
         page = await _page(connection, findings, query.where(batch > after), batch, after + 1)
         for row in page:
-            seal = as_seal(row._mapping)
-            if all(isinstance(getattr(seal, name), kind) for name, kind in _SEAL_TYPES.items()):
+            if seal := _typed(findings, row):
                 yield seal
-            else:
-                findings.add(f"audit_seal {seal.batch}", "a column of it is of another type")
         if not page:
             return
         after = page[-1].batch

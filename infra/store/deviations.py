@@ -4,7 +4,6 @@ The audit log says what was; it does not keep anybody from writing other texts i
 A text that is not kept any longer is no deviation.
 """
 
-import json
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Final
@@ -18,6 +17,7 @@ from infra.store import history
 from infra.store.contents import read_where
 from infra.store.disclosed import results
 from infra.store.texts import Texts, texts
+from pipeline.copies import said
 from pipeline.receive import canonical
 from schemas.event import Received
 from schemas.extraction import Attempt
@@ -56,10 +56,10 @@ async def every(database: Database) -> AsyncIterator[tuple[UUID, str]]:
             page = select(own).where(own > last).order_by(own).limit(_PAGE)
             ids = list(await connection.scalars(page))
             decided = record.event_id.in_(ids) & record.revision.is_not(None)
-            said = select(record.event_id, record.canonical).where(decided)
-            rows = (await connection.execute(said)).all()
+            query = select(record.event_id, record.kind, record.canonical).where(decided)
+            rows = (await connection.execute(query)).all()
         for event_id in ids:
-            records = [json.loads(row.canonical) for row in rows if row.event_id == event_id]
+            records = [said(row.canonical, row.kind) for row in rows if row.event_id == event_id]
             for what in await _named(database, event_id, records):
                 yield event_id, what
         if len(ids) < _PAGE:
@@ -83,7 +83,7 @@ async def _named(database: Database, event_id: UUID, records: Sequence[Told]) ->
     """The same; rows that nobody can read are one more deviation, not the end of all comparing."""
     try:
         return await deviations(database, event_id, records)
-    except (TypeError, ValueError) as error:  # SQLite keeps any type in any column
+    except (TypeError, ValueError, LookupError, AttributeError) as error:  # SQLite keeps any type anywhere
         return [f"a row of it, which cannot be read ({error}),"]
 
 

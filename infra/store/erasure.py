@@ -5,7 +5,6 @@ was (indexed fields, published messages, fingerprints, salts) is emptied. The ro
 finds that they were erased.
 """
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +20,7 @@ from infra.store.commit import audit_row
 from infra.store.holds import Hold, holds_on
 from infra.store.statements import NOW, insert
 from infra.store.words import envelopes
+from pipeline.copies import said
 from pipeline.errors import Conflict, NotFound
 from pipeline.publish import AUDIT_TOPIC
 from pipeline.trail import PAYLOAD_READ
@@ -179,7 +179,7 @@ async def _exports(connection: AsyncConnection, events: Any) -> tuple[Exported, 
     )
     told: dict[str, Exported] = {}
     for row in await connection.execute(query.order_by(record.occurred_at)):
-        if export := json.loads(row.canonical).get("export"):
+        if export := said(row.canonical, PAYLOAD_READ).get("export"):
             told.setdefault(export, Exported(UUID(export), row.actor_name, row.occurred_at))
     return tuple(told.values())
 

@@ -4,7 +4,6 @@ A text that somebody took away must not pass for an erased one, nor a forged one
 was pruned since has nothing left to hide: its record may have gone with the audit trail's retention.
 """
 
-import json
 from collections import defaultdict
 from typing import Final
 from uuid import UUID
@@ -13,6 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from infra import tables as t
+from pipeline.copies import said
 from pipeline.trail import ERASURE
 
 #: Events without a key that are named, of those that there are.
@@ -21,13 +21,13 @@ _NAMED: Final = 10
 
 async def differences(connection: AsyncConnection) -> list[str]:
     """Each erasure that is on no record or on one of fewer events, and each text whose key went without."""
-    said, found = await _said(connection), await _found(connection)
+    claimed, found = await _claimed(connection), await _found(connection)
     return [
         *(
-            f"{len(events)} events say that the record {own} erased them, which says {said.get(own, 0)}: "
+            f"{len(events)} events say that the record {own} erased them, which says {claimed.get(own, 0)}: "
             f"{events[0]} is one of them"
             for own, events in found.items()
-            if len(events) > said.get(own, 0)
+            if len(events) > claimed.get(own, 0)
         ),
         *(f"the key of {event_id}'s texts is gone, by no erasure" for event_id in await _locked(connection)),
     ]
@@ -42,11 +42,12 @@ async def _found(connection: AsyncConnection) -> dict[UUID, list[UUID]]:
     return found
 
 
-async def _said(connection: AsyncConnection) -> dict[UUID, int]:
+async def _claimed(connection: AsyncConnection) -> dict[UUID, int]:
     """How many events each erasure took, by its record."""
     record = t.audit_record.c
     query = select(record.id, record.canonical).where(record.kind == ERASURE)
-    return {row.id: int(json.loads(row.canonical)["events"]) for row in await connection.execute(query)}
+    told = {row.id: said(row.canonical, ERASURE).get("events") for row in await connection.execute(query)}
+    return {own: events for own, events in told.items() if isinstance(events, int)}
 
 
 async def _locked(connection: AsyncConnection) -> list[UUID]:

@@ -81,9 +81,11 @@ def _too_late(record_id: UUID, sequence: int | None, size: int) -> str:
 
 async def _before(connection: AsyncConnection) -> Frontier:
     """What is known of the leaves that were pruned: the frontier of the seal that was the last of them."""
-    batch = await trimming.anchor(connection)
-    query = select(t.audit_seal.c.size, t.audit_seal.c.frontier).where(t.audit_seal.c.batch == batch)
-    row = None if batch is None else (await connection.execute(query)).first()
+    anchor = await trimming.anchor(connection)
+    if anchor is None:
+        return EMPTY
+    query = select(t.audit_seal.c.size, t.audit_seal.c.frontier).where(t.audit_seal.c.batch == anchor.batch)
+    row = (await connection.execute(query)).first()
     return EMPTY if row is None else Frontier.unpacked(row.size, row.frontier)
 
 

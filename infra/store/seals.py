@@ -1,6 +1,5 @@
 """Unsealed records in, the next seal out. One transaction per batch: a crash leaves no gap and no fork."""
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,6 +12,7 @@ from infra.database import Database
 from infra.store.commit import audit_row
 from infra.store.statements import NOW, insert
 from pipeline import publish
+from pipeline.copies import said
 from pipeline.errors import Conflict
 from pipeline.seal import Seal, Signer
 from pipeline.seal import seal as make
@@ -109,15 +109,15 @@ async def introduce(database: Database, record: AuditRecord) -> bool:
     query = select(t.audit_record.c.canonical).where(t.audit_record.c.kind == record.kind)
     async with database.write() as connection:
         for canonical in await connection.scalars(query):
-            if _use(canonical) == _use(record.canonical):
+            if _use(canonical, record.kind) == _use(record.canonical, record.kind):
                 return False
         await connection.execute(insert(database, t.audit_record), audit_row(record))
     return True
 
 
-def _use(canonical: bytes) -> tuple[str, str | None]:
-    told = json.loads(canonical)
-    return told["key"], told.get("action")
+def _use(canonical: bytes, kind: str) -> tuple[Any, Any]:
+    told = said(canonical, kind)
+    return told.get("key"), told.get("action")
 
 
 async def _write(connection: AsyncConnection, database: Database, made: Seal) -> None:

@@ -7,7 +7,7 @@ meanwhile shifts none.
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
@@ -66,7 +66,10 @@ class Place(NamedTuple):
         occurred_at = datetime.fromisoformat(moment)
         if occurred_at.tzinfo is None:
             raise ValueError("a time without a zone")
-        return cls(occurred_at, UUID(own))
+        try:
+            return cls(occurred_at.astimezone(UTC), UUID(own))
+        except OverflowError as error:
+            raise ValueError("no time of ours") from error
 
     def __str__(self) -> str:
         return f"{self.occurred_at.isoformat().replace('+00:00', 'Z')}_{self.id}"

@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from infra import tables as t
 from infra.database import Database
-from infra.store.words import WITHHELD, restored
+from infra.store.words import restored, withheld
 from pipeline.errors import NotFound
 from schemas.decision import REOPENED
 
@@ -69,7 +69,7 @@ async def status(database: Database, event_id: UUID) -> Status:
         version=row["version"],
         data=None if has_subject else row["data"],
         withheld=tuple(sorted(row["data"] or ())) if has_subject else (),
-        reasons=(WITHHELD,) if has_subject and row["reasons"] else tuple(row["reasons"] or ()),
+        reasons=withheld(row["reasons"] or ()) if has_subject else tuple(row["reasons"] or ()),
         accepted_at=row["accepted_at"],
         decided_at=row["decided_at"],
     )

@@ -5,7 +5,6 @@ record in the rest says so. A batch stays, and with it all behind it, while a re
 kept or a hold names one of its events.
 """
 
-import json
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -23,6 +22,7 @@ from infra.database import Database, whole
 from infra.store.commit import audit_row
 from infra.store.holds import is_held
 from infra.store.statements import insert
+from pipeline.copies import said
 from pipeline.errors import Conflict
 from pipeline.retention import TRIMMED
 from schemas.changeset import AuditRecord
@@ -36,12 +36,22 @@ place, seal = t.audit_leaf.c, t.audit_seal.c
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """Where the log begins from now on: behind seal `batch`, at place `size`; `records` go."""
+    """Where the log begins from now on: behind seal `batch`, whose first place is `first`; `records` go."""
 
     batch: int
+    first: int
     size: int
     root: bytes
     records: int
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """The seal behind which the log begins, as the record of the pruning says; older ones name no `first`."""
+
+    batch: int
+    first: int | None
+    record: str
 
 
 Scribed = Callable[[Cut], AuditRecord]
@@ -74,7 +84,10 @@ async def _cut(connection: AsyncConnection, age: timedelta) -> Cut | None:
     seals: Sequence[Any] = (await connection.execute(old.order_by(seal.batch).limit(_BATCHES))).all()
     blocked = await _blocked(connection, [row.batch for row in seals])
     free = [row for row in seals if blocked is None or row.batch < blocked]
-    return Cut(free[-1].batch, free[-1].size, free[-1].root, free[-1].size - oldest) if free else None
+    if not free:
+        return None
+    last = free[-1]
+    return Cut(last.batch, last.first, last.size, last.root, last.size - oldest)
 
 
 async def _blocked(connection: AsyncConnection, batches: Sequence[int]) -> int | None:
@@ -137,9 +150,14 @@ async def _sqlite(connection: AsyncConnection) -> AsyncIterator[None]:
         await connection.exec_driver_sql(trigger.sql)
 
 
-async def anchor(connection: AsyncConnection) -> int | None:
-    """The seal behind which the log begins, as its records say; None where nothing was cut off."""
+async def anchor(connection: AsyncConnection) -> Anchor | None:
+    """Where the log begins; None where nothing was cut off."""
     record = t.audit_record.c
     query = select(record.canonical).where(record.kind == TRIMMED)
-    said = [json.loads(canonical)["batch"] for canonical in await connection.scalars(query)]
-    return max(said, default=None)
+    told = [said(canonical, TRIMMED) for canonical in await connection.scalars(query)]
+    found = [
+        Anchor(one["batch"], one.get("first"), str(one.get("id")))
+        for one in told
+        if isinstance(one.get("batch"), int)
+    ]
+    return max(found, key=lambda one: one.batch, default=None)

@@ -110,6 +110,12 @@ def listed(rows: Sequence[RowMapping | Mapping[str, Any]]) -> list[dict[str, Any
     return [{**row, "reasons": [WITHHELD]} if _has_words(row) else dict(row) for row in rows]
 
 
+def withheld(reasons: Sequence[str]) -> tuple[str, ...]:
+    """What is told in place of these reasons; that they were erased is no secret, nothing reveals them."""
+    gone = str(Erased())
+    return tuple(WITHHELD if reason != gone else gone for reason in reasons[:1])
+
+
 def _has_words(row: RowMapping | Mapping[str, Any]) -> bool:
     return bool(row["subject_hash"]) and row["revision"] is not None
 

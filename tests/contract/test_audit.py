@@ -265,6 +265,24 @@ async def test_what_sqlite_takes_in_any_column_is_found_too(shelf_sqlite: Shelf)
         await database.close()
 
 
+@pytest.mark.parametrize("kind", ["erasure", "pruned", "audit_pruned", "audit_key"])
+@pytest.mark.parametrize(
+    "canonical",
+    [None, b"\xff", b"[]", b"null", b"[" * 100_000, b'{"kind":"%s","events":"x","batch":"x","sha256":1}'],
+    ids=["its own", "no text", "a list", "null", "deep", "wrong types"],
+)
+async def test_a_record_that_pretends_to_be_one_that_verify_looks_up_is_named(
+    database: Database, written: list[Changeset], kind: str, canonical: bytes | None
+) -> None:
+    own = written[4].audit[0]
+    forged = own.canonical if canonical is None else canonical.replace(b"%s", kind.encode())
+    record = t.audit_record
+
+    await tamper(database, update(record).where(record.c.id == own.id).values(kind=kind, canonical=forged))
+
+    assert any(one.startswith(f"audit_record {own.id}: ") for one in await named(database))
+
+
 async def test_a_retired_key_verifies_what_it_signed_and_signs_no_more(
     database: Database, written: list[Changeset]
 ) -> None:

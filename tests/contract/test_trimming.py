@@ -1,24 +1,32 @@
 """The audit trail cut by whole sealed batches: what is left is verified from the last seal that went."""
 
+from dataclasses import asdict
 from datetime import timedelta
+from itertools import product
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from sqlalchemy import delete, text, update
 
+from infra import database as databases
 from infra import tables as t
+from infra.bench.tampering import triggers_off
 from infra.database import Database
-from infra.store import SqlStore, proofs, retention, seals, trimming
+from infra.signing import check
+from infra.store import SqlStore, audit, proofs, retention, seals, trimming
 from infra.store.holds import Hold, add_hold
 from infra.store.trimming import Cut
 from pipeline import checkpoint, merkle, note
 from pipeline.audit import leaf
+from pipeline.keyring import TrustedKey
 from pipeline.ports import Admission
 from pipeline.retention import PRUNED, TRIMMED, Terms, account
 from pipeline.trail import noted
+from pipeline.verify import Trust
 from schemas.changeset import AuditRecord
 from tests.builders import NOW, SCRIBE
+from tests.conftest import Shelf
 from tests.contract.private import publish
 from tests.contract.scenes import amount_of, balance, claimed, notes, rows, succeeded
 from tests.contract.test_audit import SIGNER, checkpoints, named, tamper, verify
@@ -28,7 +36,7 @@ DUE = timedelta(seconds=-5)
 
 
 def cut_record(cut: Cut) -> AuditRecord:
-    body = {"batch": cut.batch, "size": cut.size, "root": cut.root.hex(), "records": cut.records}
+    body = {**asdict(cut), "root": cut.root.hex()}
     return noted(TRIMMED, body, scribe=SCRIBE, now=NOW, nonce=str(uuid4()))
 
 
@@ -49,6 +57,10 @@ async def seal(database: Database) -> None:
 
 @pytest.fixture
 async def written(store: SqlStore) -> SqlStore:
+    return await decided(store)
+
+
+async def decided(store: SqlStore) -> SqlStore:
     """Nine published decisions under three seals of three."""
     changesets = [succeeded(claim) for claim in await claimed(store, 9)]
     for start in range(0, 9, 3):
@@ -133,6 +145,7 @@ async def test_a_record_behind_the_cut_is_proved_and_one_before_it_is_gone(
     [
         ("the anchor", "audit_seal 3: is missing; what was before it was pruned"),
         ("its frontier", "the frontier is not the one of the signed root"),
+        ("where it began", "audit_seal 3: begins at 5, when it was pruned at 6"),
         ("the record", "audit_leaf 0"),
         ("a record of the rest", "its record"),
     ],
@@ -147,6 +160,7 @@ async def test_who_helps_the_cut_is_found(
     statements: dict[str, list[Any]] = {
         "the anchor": [delete(t.audit_seal).where(own.batch == 3)],
         "its frontier": [update(t.audit_seal).where(own.batch == 3).values(frontier=b"\0" * 64)],
+        "where it began": [update(t.audit_seal).where(own.batch == 3).values(first=5)],
         "the record": [delete(t.audit_record).where(record.kind == TRIMMED)],
         "a record of the rest": [delete(t.audit_record).where(record.kind == PRUNED)],
     }
@@ -155,6 +169,39 @@ async def test_who_helps_the_cut_is_found(
 
     found = await named(database)
     assert any(told in one for one in found), found
+
+
+@pytest.mark.parametrize("value", ["'text'", "x'00ff'", "1.5", "-1"])
+async def test_what_sqlite_takes_in_any_column_is_found_behind_a_cut_too(
+    shelf_sqlite: Shelf, value: str
+) -> None:
+    with shelf_sqlite.lent() as url:
+        database = databases.connect(url)
+        await prune_results(await decided(SqlStore(database, SCRIBE)))
+        await trim(database)
+        await seal(database)
+        missed = []
+        for table in (t.audit_record, t.audit_leaf, t.audit_seal):
+            (key,) = table.primary_key.columns
+            for column, row in product(table.columns, range(2)):
+                one = f"SELECT {key.name} FROM {table.name} ORDER BY {key.name} LIMIT 1 OFFSET {row}"
+                change = f"UPDATE {table.name} SET {column.name} = {value} WHERE {key.name} = ({one})"
+                if not await found_after(database, text(change)):
+                    missed.append((table.name, column.name, row))
+        assert missed == []
+        await database.close()
+
+
+async def found_after(database: Database, change: Any) -> int:
+    """How many differences there are after a change that is undone."""
+    async with database.writer.connect() as connection:
+        transaction = await connection.begin()
+        await triggers_off(connection, database)
+        await connection.execute(change)
+        trust = Trust([TrustedKey(SIGNER.key)], check)
+        found = await audit.verify(connection, trust, progress=lambda *_: None)
+        await transaction.rollback()
+    return found.findings.total
 
 
 async def test_a_cut_that_no_record_tells_of_is_found(written: SqlStore, database: Database) -> None:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+from uuid import UUID
 
 import pytest
 
@@ -73,6 +74,20 @@ async def test_pages_count_and_export_find_the_same_records(api: Api, query: str
     assert [*reversed(exported)] == found
     assert [line.partition(",")[0] for line in table[1:]] == exported
     assert (await get(api, f"count?{query}"))[1] == {"records": len(found), "is_more": False}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "records?since=0001-01-01T00:00:00%2B14:00",
+        "count?until=9999-12-31T23:59:59-14:00",
+        f"records?after=0001-01-01T00:00:00%2B14:00_{UUID(int=1)}",
+        f"export?format=proofs&size={2**63}",
+        f"records/{UUID(int=1)}/proof?size={2**63}",
+    ],
+)
+async def test_what_no_database_can_be_asked_is_refused(api: Api, path: str) -> None:
+    assert (await get(api, path))[0] == 422
 
 
 async def test_a_record_is_proved_under_a_signed_checkpoint_once_it_is_sealed(

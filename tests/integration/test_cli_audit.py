@@ -189,6 +189,13 @@ def test_a_file_without_what_it_should_hold_is_named(sealed: Shell, option: str)
     assert sealed.penstock("audit", "verify", option, "nowhere").code == 3
 
 
+@pytest.mark.parametrize("option", ["--keys", "--checkpoint", "--since"])
+def test_a_file_that_cannot_be_read_is_no_difference(sealed: Shell, option: str) -> None:
+    ended = sealed.penstock("audit", "verify", option, str(sealed.folder))
+
+    assert (ended.code, f"{sealed.folder} cannot be read" in ended.err) == (2, True)
+
+
 def test_before_the_first_key_it_says_who_makes_one(shell: Shell) -> None:
     ended = shell.penstock("audit", "verify")
 

@@ -163,7 +163,10 @@ def test_nothing_is_left_of_an_erased_subject(shell: Shell) -> None:
     erased = shell.penstock("erase", "--subject", "-", "--yes", "--json", stdin=f"{ANNA}\n")
     shown = shell.penstock("event", "show", "letter-0")
     tailed = shell.penstock("tail", "letters.read.v1", "--from-beginning").out.splitlines()
+    explained = shell.penstock("audit", "explain", "letter-2").out
 
+    assert "because   The event's texts were erased" in explained
+    assert "--reveal" not in explained
     assert "penstock.db" in before  # embedded topics are open, as Kafka's are
     assert looked.json == {**erased.json, "erased": False}
     assert {name: erased.json[name] for name in ("events", "results", "obstacles", "kafka")} == {
