@@ -89,6 +89,9 @@
 
   function start() {
     localTimes();
+    // What was typed at the desk is kept until it is saved, or its writer goes.
+    if (document.querySelector(".said")) sessionStorage.clear();
+    document.querySelector("form.who")?.addEventListener("submit", () => sessionStorage.clear());
     for (const [id, act] of [["theme", turn], ["keys", () => sheet.showModal()]]) {
       const button = document.getElementById(id);
       button.hidden = false;
