@@ -90,6 +90,8 @@ async def test_what_does_not_fit_comes_back_with_what_was_typed(api: Api) -> Non
 
         await expect(page.get_by_role("alert")).to_contain_text("amount")
         await expect(page.get_by_label("amount")).to_have_value("a lot")
+        await expect(page.get_by_label("amount")).to_have_attribute("aria-invalid", "true")
+        assert await page.locator("[aria-invalid]").count() == 1
         await page.get_by_role("button", name="Reject").click()
         await expect(page.get_by_role("alert")).to_contain_text("say why")
 

@@ -89,6 +89,8 @@
 
   function start() {
     localTimes();
+    // On a phone the pages are a row that is wider than the screen.
+    document.querySelector(".rail [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
     // What was typed at the desk is kept until it is saved, or its writer goes.
     if (document.querySelector(".said")) sessionStorage.clear();
     document.querySelector("form.who")?.addEventListener("submit", () => sessionStorage.clear());
