@@ -213,7 +213,7 @@ async def test_without_script_pages_say_what_is_missing_and_name_no_keys(api: Ap
         page = await browser.new_page(base_url=api.url, java_script_enabled=False)
         await page.context.add_cookies([{"name": COOKIE, "value": api.session, "url": api.url}])
         await page.goto("/")
-        await expect(page.get_by_text("Charts and live numbers need script")).to_be_visible()
+        await expect(page.locator("noscript p")).to_be_visible()
         await expect(page.locator(".plot").first).to_be_hidden()
         await page.goto(f"/review/{note(3).event_id}")
         await expect(page.locator("#save kbd")).to_be_hidden()
