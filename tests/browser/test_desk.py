@@ -10,7 +10,7 @@ from typing import Final
 
 import pytest
 from playwright.async_api import Dialog, expect
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 
 from infra import tables
 from infra.database import Database
@@ -188,6 +188,20 @@ async def test_nothing_to_approve_is_told_at_the_desk(api: Api) -> None:
 
         await expect(page.get_by_role("alert")).to_contain_text("no result to approve")
         await expect(page.get_by_label("Comment")).to_have_value("but why")
+
+
+async def test_of_an_event_without_its_text_no_more_is_offered_than_can_be_done(api: Api) -> None:
+    async with api.store.database.write() as connection:
+        await connection.execute(delete(tables.content))
+    async with browsing(api) as page:
+        await page.goto(f"/review/{note(1).event_id}")
+
+        await expect(page.locator(".actions button")).to_have_text(["Reject"])
+        await expect(page.locator(".source-card")).not_to_contain_text("on record")
+        await page.keyboard.press("Control+Enter")
+        await page.get_by_label("Comment").fill("nothing left to judge")
+        await page.get_by_role("button", name="Reject").click()
+        await expect(page.get_by_role("status")).to_contain_text("Rejected")
 
 
 async def looks(api: Api) -> int:
