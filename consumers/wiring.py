@@ -237,6 +237,7 @@ def api(deployment: Deployment, ring: Callable[[str], None]) -> ApiContext:
         salt=lambda: secrets.token_bytes(16),
         ring=ring,
         embedded=deployment.settings.is_embedded,
+        owner=operator(),
     )
 
 

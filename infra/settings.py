@@ -39,6 +39,13 @@ class DatabaseSettings(Section):
     )
     pool_size: int = Field(8, ge=1, le=200, description="Connections per process, on PostgreSQL.")
 
+    @field_validator("url")
+    @classmethod
+    def _names_a_file(cls, url: str) -> str:
+        if url in ("sqlite://", "sqlite:///"):
+            raise ValueError("names no file; write sqlite:///.penstock/penstock.db")
+        return url
+
 
 class KafkaSettings(Section):
     bootstrap_servers: str = Field("", description="host:port,...; empty means embedded: topics are in SQL.")

@@ -14,6 +14,12 @@ from pipeline.receive import parse
 
 #: More problems than these are not read anyway.
 _NAMED: Final = 5
+#: What Pydantic says of these is for programmers.
+_TOLD: Final = {
+    "list_type": 'write a list as JSON, such as ["one", "two"]',
+    "model_type": 'write it as JSON, such as {"name": "one"}',
+    "model_attributes_type": 'write it as JSON, such as {"name": "one"}',
+}
 _STEP: Final = re.compile(r"([^.\[\]]+)|\[([0-9]+)\]")
 
 
@@ -25,7 +31,8 @@ def checked(entry: Entry, data: Any) -> dict[str, Any]:
     problems = list(_problems(entry, data))
     if problems:
         told = "; ".join(f"{place or 'the result'}: {message}" for place, message in problems[:_NAMED])
-        raise InvalidCorrection(f"does not fit {entry.workflow.extraction.__name__}: {told}")
+        fields = {place.partition(".")[0].partition("[")[0] for place, _ in problems}
+        raise InvalidCorrection(f"does not fit {entry.workflow.extraction.__name__}: {told}", fields=fields)
     value: dict[str, Any] = _read(entry, data).model_dump(mode="json")
     return value
 
@@ -34,6 +41,7 @@ def edited(entry: Entry, data: Mapping[str, Any] | None, settings: Mapping[str, 
     """`data`, or nulls, with fields set to what a person typed; raises InvalidCorrection.
 
     A typed value is a text where the field takes one, else JSON; `null` is null where the field takes it.
+    Blanks around it, which nobody sees, count where the field takes them.
     """
     fields = entry.workflow.extraction.model_fields
     made = dict.fromkeys(fields) if data is None else dict(data)
@@ -58,6 +66,7 @@ def _meant(typed: str) -> Iterator[Any]:
     if typed == "null":
         yield None
     yield typed
+    yield typed.strip()
     try:
         yield parse(typed.encode())
     except (InvalidEvent, UnicodeEncodeError):
@@ -81,7 +90,8 @@ def _problems(entry: Entry, data: Any) -> Iterator[tuple[str, str]]:
         read = _read(entry, data).model_dump(mode="json")
     except ValidationError as error:
         for detail in error.errors(include_input=False, include_url=False):
-            yield ".".join(map(str, detail["loc"])), detail["msg"]
+            told = _TOLD.get(detail["type"]) or detail["msg"].removeprefix("Value error, ")
+            yield ".".join(map(str, detail["loc"])), told
     except ValueError as error:
         yield "", f"no JSON: {error}"
     else:

@@ -4,6 +4,7 @@ The docstring is the default message. What becomes of an event with such an erro
 `pipeline.retry`, nowhere else.
 """
 
+from collections.abc import Collection
 from typing import ClassVar
 
 from schemas.decision import MAX_REASON_LENGTH
@@ -248,3 +249,7 @@ class Conflict(Exception):
 
 class InvalidCorrection(Exception):
     """What a person wrote does not fit the workflow's schema; names the fields, not their values."""
+
+    def __init__(self, told: str, *, fields: Collection[str] = ()) -> None:
+        super().__init__(told)
+        self.fields = frozenset(fields)

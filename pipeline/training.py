@@ -76,7 +76,7 @@ def _answer(entry: Entry, result: Result, text: str) -> str:
     if ungrounded(extraction, evidence) or kept != value:
         raise Unfit(NO_EVIDENCE)
     wire = wrap(extraction, data, _quotes(evidence_of(evidence) or {}, text))
-    return json.dumps(wire.model_dump(mode="json", by_alias=True), ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(wire.model_dump(mode="json"), ensure_ascii=False, separators=(",", ":"))
 
 
 def _spelt(extraction: type[Extraction], data: Mapping[str, Any]) -> dict[str, str]:

@@ -56,12 +56,11 @@ def unwrap(extraction: type[X], wire: BaseModel) -> tuple[X, dict[str, str]]:
     marks = marked(extraction)
     if not marks and isinstance(wire, extraction):
         return wire, {}
-    answer: dict[str, Any] = wire.model_dump(mode="json", exclude_unset=True, by_alias=True)
+    answer: dict[str, Any] = wire.model_dump(mode="json", exclude_unset=True)
     quotes: dict[str, str] = {}
     for name in marks:
-        key = _key(name, extraction.model_fields[name])
-        if key in answer:
-            answer[key] = _take(answer[key], name, quotes)
+        if name in answer:
+            answer[name] = _take(answer[name], name, quotes)
     return extraction.model_validate(answer), quotes
 
 
@@ -72,8 +71,8 @@ def wrap(extraction: type[Extraction], data: Mapping[str, Any], quotes: Mapping[
     """
     marks = marked(extraction)
     answer = {
-        _key(name, info): _give(data[name], name, quotes) if name in marks else data[name]
-        for name, info in extraction.model_fields.items()
+        name: _give(data[name], name, quotes) if name in marks else data[name]
+        for name in extraction.model_fields
         if name in data
     }
     return wire_model(extraction).model_validate(answer)
@@ -96,10 +95,6 @@ def _take(answered: Any, path: str, quotes: dict[str, str]) -> Any:
     return answered
 
 
-def _key(name: str, info: FieldInfo) -> str:
-    return info.alias or name
-
-
 def _quoted(extraction: type[Extraction], name: str, info: FieldInfo, mark: Marked) -> tuple[Any, FieldInfo]:
     title = "".join(part.title() for part in name.split("_"))
     pair = create_model(
@@ -116,4 +111,4 @@ def _quoted(extraction: type[Extraction], name: str, info: FieldInfo, mark: Mark
     if mark.optional:
         annotation = annotation | None
     default: Any = ... if info.is_required() else None
-    return annotation, Field(default, title=info.title, description=info.description, alias=info.alias)
+    return annotation, Field(default, title=info.title, description=info.description)

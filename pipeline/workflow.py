@@ -135,6 +135,11 @@ class Workflow(Generic[E, X]):
                 self._refuse(f"{schema.__name__}.{path}", problem, cure)
         for path, problem, cure in flaws(self.extraction):
             self._refuse(f"{self.extraction.__name__}.{path}", problem, cure)
+        if names := _aliases(self.extraction):
+            cure = (
+                "Name the field as receivers shall read it, such as class_; what a result holds has no other."
+            )
+            self._refuse("extraction", f"has aliases: {', '.join(names)}", cure)
         if not self.extraction.model_fields:
             self._refuse("extraction", "has no field", "Declare what the model has to find.")
 
@@ -258,3 +263,19 @@ def _name(hint: Any) -> str:
 
 
 AnyWorkflow = Workflow[Any, Any]
+
+
+def _aliases(extraction: type[Extraction]) -> list[str]:
+    """The other names that fields have, at any depth: results are stored and published by the fields' own."""
+    found: set[str] = set()
+    for mode in ("validation", "serialization"):
+        named, own = (
+            extraction.model_json_schema(by_alias=is_named, mode=mode) for is_named in (True, False)
+        )
+        for one, other in zip(_objects(named), _objects(own), strict=True):
+            found |= one.keys() - other.keys()
+    return sorted(found)
+
+
+def _objects(schema: dict[str, Any]) -> list[dict[str, Any]]:
+    return [one.get("properties", {}) for one in (schema, *schema.get("$defs", {}).values())]

@@ -32,6 +32,7 @@ from infra.store.sessions import Opening
 from pipeline import IGNORED, Ignored, Source
 from pipeline.catalogue import Catalogue
 from pipeline.trail import noted
+from schemas.changeset import Actor
 from tests.builders import SCRIBE, entry
 from tests.databases import DROP, LEAVE
 from tests.signing import SECRETS, SIGN
@@ -50,6 +51,9 @@ def adapt(body: Mapping[str, Any]) -> Mapping[str, Any] | Ignored:
     """A help desk's: a ping is ignored, a message without a text is a bug here."""
     return IGNORED if body["type"] == "ping" else {"text": body["message"]}
 
+
+#: Who sits at the machine that the API runs on.
+OWNER: Final = Actor("person", "os:ada@desk")
 
 CATALOGUE: Final = Catalogue(
     (entry(),),
@@ -184,6 +188,7 @@ async def running(
         salt=lambda: secrets.token_bytes(16),
         ring=rung.append,
         embedded=embedded,
+        owner=OWNER,
     )
     stop, port = asyncio.Event(), asyncio.get_running_loop().create_future()
     app = create_app(context)

@@ -33,7 +33,8 @@ _REMEMBERED: Final = 1_000
 class Caller:
     """Who calls: a name and a role; of a token, the sources it may send as.
 
-    `csrf` is what a person's requests that change something must carry; None for a program.
+    `csrf` is what a person's requests that change something must carry; None for a program. `owner` is who
+    LOCAL is, for the audit trail.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Caller:
     sources: tuple[str, ...] = ()
     csrf: str | None = None
     is_person: bool = False
+    owner: Actor | None = None
 
     @property
     def source(self) -> str:
@@ -50,9 +52,8 @@ class Caller:
     @property
     def actor(self) -> Actor:
         """Who did it, for the audit trail."""
-        return (
-            Actor("person", f"user:{self.name}") if self.is_person else Actor("service", f"token:{self.name}")
-        )
+        person = self.owner or Actor("person", f"user:{self.name}")
+        return person if self.is_person else Actor("service", f"token:{self.name}")
 
     def may(self, need: Need) -> bool:
         return roles.may(self.role, need)
@@ -100,7 +101,7 @@ class Callers:
         if found is not None:
             return found
         if self.context.embedded:
-            return Caller(LOCAL, "admin", (_ANY_SOURCE,), is_person=True)
+            return Caller(LOCAL, "admin", (_ANY_SOURCE,), is_person=True, owner=self.context.owner)
         detail = "send Authorization: Bearer <token>; `penstock token new` makes one"
         raise Problem(401, "unauthorized", detail, headers={"WWW-Authenticate": "Bearer"})
 
@@ -127,7 +128,8 @@ class Callers:
         if session is None:
             return None
         sources = (_ANY_SOURCE,) if self.context.embedded else ()
-        return Caller(session.name, session.role, sources, session.csrf, is_person=True)
+        owner = self.context.owner if session.name == LOCAL else None  # no account has that name
+        return Caller(session.name, session.role, sources, session.csrf, is_person=True, owner=owner)
 
     async def _by_proxy(self, name: str) -> Caller:
         """Raises Problem 403 for a user who has no account and needs one, or a disabled one."""

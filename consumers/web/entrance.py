@@ -103,7 +103,8 @@ class Entrance:
         return text, Opening(tokens.digest(text), secrets.token_urlsafe(32), self.seconds)
 
     def _record(self, kind: RecordKind, name: str, digest: bytes, **body: str) -> AuditRecord:
-        scribe = replace(self.context.scribe, actor=Actor("person", f"user:{name}"))
+        actor = self.context.owner if name == LOCAL else Actor("person", f"user:{name}")
+        scribe = replace(self.context.scribe, actor=actor)
         now = self.context.clock()
         return noted(kind, {"user": name, **body}, scribe=scribe, now=now, nonce=digest.hex())
 

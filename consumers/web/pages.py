@@ -12,7 +12,8 @@ def router(site: Site) -> APIRouter:
     pictures = overview.Pictures(site)
     overview.add(routes, site, pictures)
     live.add(routes, site, pictures)
-    for page in (bulk, review, audit, failures, workflows, spend, story):
+    workflows.add(routes, site, pictures)
+    for page in (bulk, review, audit, failures, spend, story):
         page.add(routes, site)
     routes.include_router(site.assets.router)
     return routes

@@ -205,6 +205,7 @@ async def _show(
         comment=(form or {}).get("comment", ""),
         longest=MAX_REASON_LENGTH,
         wrong=wrong,
+        flawed=wrong.fields if isinstance(wrong, InvalidCorrection) else (),
         walk=walk,
         before=before and _desk_url(before, walk),
         after=after and _desk_url(after, walk),

@@ -14,8 +14,9 @@ from consumers.api.origin import form as read_form
 from consumers.api.problems import Problem, problem_of
 from consumers.lanes import set_paused
 from consumers.web import fields, signals
+from consumers.web.overview import Pictures
 from consumers.web.site import Site
-from infra.store import administration, evaluations, overview, versions
+from infra.store import administration, evaluations, versions
 from infra.store.evaluations import Kept
 from infra.store.versions import Registered
 from pipeline.catalogue import Entry
@@ -28,9 +29,9 @@ from pipeline.versions import Difference, difference
 _ERROR: Final = 0.01
 
 
-def add(routes: APIRouter, site: Site) -> None:
+def add(routes: APIRouter, site: Site, pictures: Pictures) -> None:
     """The list, one workflow, and what can be done to it."""
-    _add_pages(routes, site)
+    _add_pages(routes, site, pictures)
     context = site.context
 
     @routes.post("/workflows/{name}/pause")
@@ -55,14 +56,13 @@ def add(routes: APIRouter, site: Site) -> None:
         return RedirectResponse(f"/events/{receipt.event_id}/story?said={said}", 303)
 
 
-def _add_pages(routes: APIRouter, site: Site) -> None:
+def _add_pages(routes: APIRouter, site: Site, pictures: Pictures) -> None:
     context = site.context
 
     @routes.get("/workflows")
     async def show_workflows(request: Request) -> HTMLResponse:
         caller = await site.reader(request)
-        names = tuple(context.catalogue.by_name)
-        seen = await overview.overview(context.store.database, names, "day")
+        seen = (await pictures.newest("day")).seen
         return site.page(
             "workflows.html",
             request,

@@ -99,12 +99,13 @@ def _pages(database: Path) -> dict[str, str]:
     """The pages by name; the demo's events are spread over a day on the way."""
     with sqlite3.connect(database) as connection:
         events = [row[0] for row in connection.execute("SELECT event_id FROM event ORDER BY event_id")]
+        query = "SELECT event_id FROM attempt WHERE step = 1 ORDER BY event_id LIMIT 1"
+        event = UUID(connection.execute(query).fetchone()[0])
+        events.remove(event.hex)  # its story is shown: times that somebody changed are told there
         for event_id in events:
             # By its id, a hash: even, with a rise in the middle of the day.
             share = (int(event_id[:8], 16) / 2**32 + int(event_id[8:12], 16) / 2**16) / 2
             _shift(connection, event_id, _TOOK * share)
-        query = "SELECT event_id FROM attempt WHERE step = 1 ORDER BY event_id LIMIT 1"
-        event = UUID(connection.execute(query).fetchone()[0])
         query = "SELECT event_id FROM review ORDER BY event_id LIMIT 1"
         waiting = UUID(connection.execute(query).fetchone()[0])
         query = "SELECT id FROM audit_record WHERE kind = 'decision' ORDER BY id LIMIT 1"

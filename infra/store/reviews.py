@@ -10,7 +10,7 @@ keeps two decisions apart is the revision that each expects.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from math import isfinite
 from typing import Any, Final, Literal
 from uuid import UUID
@@ -149,10 +149,10 @@ def missing(event_id: UUID) -> NotFound:
 def taken(found: Item) -> Conflict:
     """Who has it, since when, and until when if they do nothing."""
     since, until = (
-        f"{one.astimezone():%H:%M}" if one else "" for one in (found.claimed_at, found.claimed_until)
+        f"{one.astimezone(UTC):%H:%M}" if one else "" for one in (found.claimed_at, found.claimed_until)
     )
     who = (found.claimed_by or "").rpartition(":")[2]
-    return Conflict(f"event {found.event_id} is claimed by {who} since {since}, until {until}")
+    return Conflict(f"event {found.event_id} is claimed by {who} since {since}, until {until} UTC")
 
 
 async def _take(

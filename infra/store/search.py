@@ -101,6 +101,10 @@ class Found:
         return Place(self.occurred_at, self.id)
 
 
+#: An event and a revision of what was decided on it.
+Revision = tuple[UUID, int]
+
+
 @dataclass(frozen=True, slots=True)
 class Count:
     """How many there are; `is_more` when counting ended there and there are more."""
@@ -122,22 +126,23 @@ async def page(
         return await _rows(connection, _matching(search, *behind, order=newest, limit=limit))
 
 
-async def oldest(database: Database, search: Search, *also: ColumnElement[bool], limit: int) -> list[Found]:
-    """The oldest that match, and for which this holds, too."""
+async def oldest(
+    database: Database, search: Search, *also: ColumnElement[bool], limit: int
+) -> list[Revision]:
+    """What the oldest are about that match, and for which this holds, too."""
+    order = (record.occurred_at, record.id)
+    query = _matching(search, *also, order=order, limit=limit)
     async with database.read() as connection:
-        order = (record.occurred_at, record.id)
-        return await _rows(connection, _matching(search, *also, order=order, limit=limit))
+        rows = await connection.execute(query.with_only_columns(record.event_id, record.revision))
+        return [(event_id, revision) for event_id, revision in rows]
 
 
-async def count(
-    database: Database, search: Search, *also: ColumnElement[bool], most: int | None = None
-) -> Count:
-    """How many match, and hold this, up to `most` (or MAX_COUNT)."""
-    most = MAX_COUNT if most is None else most
-    some = _matching(search, *also, order=(), limit=most + 1).with_only_columns(record.id).subquery()
+async def count(database: Database, search: Search) -> Count:
+    """How many match, up to MAX_COUNT."""
+    some = _matching(search, order=(), limit=MAX_COUNT + 1).with_only_columns(record.id).subquery()
     async with database.read() as connection:
         found = int((await connection.execute(select(func.count()).select_from(some))).scalar_one())
-    return Count(min(found, most), is_more=found > most)
+    return Count(min(found, MAX_COUNT), is_more=found > MAX_COUNT)
 
 
 async def export(database: Database, search: Search) -> AsyncIterator[Sequence[Found]]:

@@ -10,7 +10,7 @@ from typing import Final
 
 import pytest
 from playwright.async_api import Dialog, expect
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 
 from infra import tables
 from infra.database import Database
@@ -90,6 +90,8 @@ async def test_what_does_not_fit_comes_back_with_what_was_typed(api: Api) -> Non
 
         await expect(page.get_by_role("alert")).to_contain_text("amount")
         await expect(page.get_by_label("amount")).to_have_value("a lot")
+        await expect(page.get_by_label("amount")).to_have_attribute("aria-invalid", "true")
+        assert await page.locator("[aria-invalid]").count() == 1
         await page.get_by_role("button", name="Reject").click()
         await expect(page.get_by_role("alert")).to_contain_text("say why")
 
@@ -186,6 +188,20 @@ async def test_nothing_to_approve_is_told_at_the_desk(api: Api) -> None:
 
         await expect(page.get_by_role("alert")).to_contain_text("no result to approve")
         await expect(page.get_by_label("Comment")).to_have_value("but why")
+
+
+async def test_of_an_event_without_its_text_no_more_is_offered_than_can_be_done(api: Api) -> None:
+    async with api.store.database.write() as connection:
+        await connection.execute(delete(tables.content))
+    async with browsing(api) as page:
+        await page.goto(f"/review/{note(1).event_id}")
+
+        await expect(page.locator(".actions button")).to_have_text(["Reject"])
+        await expect(page.locator(".source-card")).not_to_contain_text("on record")
+        await page.keyboard.press("Control+Enter")
+        await page.get_by_label("Comment").fill("nothing left to judge")
+        await page.get_by_role("button", name="Reject").click()
+        await expect(page.get_by_role("status")).to_contain_text("Rejected")
 
 
 async def looks(api: Api) -> int:
@@ -349,5 +365,5 @@ async def test_what_was_sent_back_is_not_decided_on_until_the_machine_has(api: A
         await page.locator("#back").click()
         await page.get_by_role("link", name="Look at the last one again").click()
 
-        await expect(page.locator(".notice")).to_contain_text("The machine works on it again")
+        await expect(page.locator(".notice:visible")).to_contain_text("The machine works on it again")
         assert await page.locator("#save, #reject, #back").count() == 0

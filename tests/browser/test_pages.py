@@ -3,6 +3,7 @@
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +18,7 @@ from infra.store.search import Search
 from pipeline.errors import InvalidEvent
 from pipeline.record import dead_at_the_door, decided
 from schemas import accept, review
+from schemas.event import Identity
 from tests.api_world import Api, database, running
 from tests.browser.chromium import ARGUMENTS, CHROMIUM
 from tests.builders import SCRIBE, Facts, answer_of, entry
@@ -176,6 +178,46 @@ async def test_the_theme_is_kept_over_pages(api: Api) -> None:
         await page.goto("/spend")
 
         await expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+
+
+async def test_on_a_phone_the_page_that_one_is_on_is_in_sight(api: Api) -> None:
+    async with browsing(api, size=PHONE) as page:
+        await page.goto("/spend")
+
+        await expect(page.locator(".rail [aria-current]")).to_be_in_viewport(ratio=1)
+        assert await page.evaluate("scrollY") == 0
+
+
+async def test_a_long_id_begins_on_the_line_of_its_row(api: Api) -> None:
+    long = replace(note(7), identity=Identity(note(7).identity.topic, "tests", "scan-" * 20))
+    await api.store.accept([long])
+    claims = await api.store.claim("notes", limit=2)
+    now = datetime.now(UTC)
+    answer = answer_of(Facts(city="Oban", amount=None))
+    await api.store.commit(
+        [decided(one, entry(), review("why"), answer, now=now, scribe=SCRIBE) for one in claims]
+    )
+    async with browsing(api, size=PHONE) as page:
+        await page.goto("/review")
+        row = page.locator("tr", has_text="scan-")
+        tops = await row.evaluate(
+            "row => [...row.querySelectorAll('time, .id')].map(one => one.getClientRects()[0].top)"
+        )
+
+    assert abs(tops[0] - tops[1]) < 8
+
+
+async def test_without_script_pages_say_what_is_missing_and_name_no_keys(api: Api) -> None:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        page = await browser.new_page(base_url=api.url, java_script_enabled=False)
+        await page.context.add_cookies([{"name": COOKIE, "value": api.session, "url": api.url}])
+        await page.goto("/")
+        await expect(page.locator("noscript p")).to_be_visible()
+        await expect(page.locator(".plot").first).to_be_hidden()
+        await page.goto(f"/review/{note(3).event_id}")
+        await expect(page.locator("#save kbd")).to_be_hidden()
+        await browser.close()
 
 
 async def test_times_are_in_the_readers_zone(api: Api) -> None:

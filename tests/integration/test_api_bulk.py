@@ -142,6 +142,19 @@ async def test_dead_events_go_back_to_work(api: Api) -> None:
     assert (await found(api, what="failures"))["rows"] == []
 
 
+async def test_of_an_event_that_was_dead_before_the_newest_revision_is_listed(api: Api) -> None:
+    late = notes(5)[4:]
+    await api.store.accept(late)
+    await api.store.commit([gave_up(claim) for claim in await api.store.claim("notes", limit=1)])
+    await post(api, {"events": seen(await found(api, what="failures"))}, what="failures")
+    await api.store.commit([gave_up(claim) for claim in await api.store.claim("notes", limit=1)])
+
+    page = await found(api, what="failures")
+
+    assert seen(page) == [{"event_id": str(late[0].event_id), "revision": 3}]
+    assert page["count"] == {"records": 1, "is_more": False}
+
+
 async def test_a_cause_of_the_failures_finds_its_events_whatever_their_numbers(api: Api) -> None:
     await api.store.commit([dead_on_arrival(note(number), f"line {number}: not JSON") for number in (8, 9)])
 

@@ -1,6 +1,7 @@
 """People come in and go over real HTTP: passwords, links, sessions, a proxy, and what other sites may not."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -11,9 +12,14 @@ from infra import tokens
 from infra.access_settings import AccessSettings
 from infra.database import Database
 from infra.settings import Settings
-from infra.store import sessions
+from infra.store import reviews, search, sessions
+from infra.store.search import Search
 from pipeline.errors import InvalidSettingsError
-from tests.api_world import DIALECTS, JSON, TOPIC, Api, add_token, database, running, settings
+from pipeline.record import decided
+from schemas import review
+from tests.api_world import DIALECTS, JSON, OWNER, TOPIC, Api, add_token, database, running, settings
+from tests.builders import SCRIBE, Facts, answer_of, entry
+from tests.contract.scenes import note
 from tests.people import OURS, PASSWORD, Browser, add_user, browser, disable
 
 SEND: Final = f"/topics/{TOPIC}/events"
@@ -193,6 +199,27 @@ async def test_the_link_of_embedded_mode_works_once(alone: Api) -> None:
         assert (home.status, home.headers["Location"]) == (303, "/")
         assert (first.cookie != "", second.cookie) == (True, "")
         assert "penstock link" in await used.text()
+
+
+async def test_who_sits_at_the_machine_is_one_person_on_the_page_and_to_the_api(alone: Api) -> None:
+    await sessions.add_link(alone.store.database, tokens.digest("once"))
+    await alone.store.accept([note(1)])
+    (claim,) = await alone.store.claim("notes", limit=1)
+    why = review("a large amount")
+    answer = answer_of(Facts(city="Oban", amount=None))
+    await alone.store.commit([decided(claim, entry(), why, answer, now=datetime.now(UTC), scribe=SCRIBE)])
+    desk = f"/review/{note(1).event_id}"
+    async with browser(alone) as owner:
+        await owner.get("/login/once?t=once")
+        claimed = await owner.post(f"{desk}/claim", {"csrf": await owner.csrf()})
+        opened = await search.page(alone.store.database, Search(kind="session_opened"))
+
+    assert claimed.headers["Location"] == desk
+    found = await reviews.find(alone.store.database, note(1).event_id)
+    assert found is not None
+    assert found.claimed_by == opened[0].actor_name == OWNER.name
+    status, claimed_again = await alone.send(f"/api/reviews/{note(1).event_id}/claim", "{}", JSON)
+    assert (status, claimed_again["claimed_by"]) == (200, OWNER.name)
 
 
 async def test_outside_embedded_mode_no_link_opens_anything(api: Api) -> None:

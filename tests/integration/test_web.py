@@ -214,6 +214,7 @@ async def test_what_is_not_there_is_told_as_a_page(api: Api) -> None:
         assert "Not here" in await see(api, path, 404)
     for path in ("/spend?since=yesterday", "/spend?since=2026-01-02&until=2026-01-01", "/?span=year"):
         assert "invalid_request" in await see(api, path, 422)
+    assert "openapi" not in await see(api, "/nothing", 404), "that is for programs"
     status, problem = await api.send("/workflows/none", b"", method="GET")
     assert (status, problem["reason"]) == (404, "not_found"), "for a program it is a problem"
     assert "Not here" in await see(

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from pipeline.correction import checked, edited, still_true
 from pipeline.errors import InvalidCorrection
-from schemas import Answer, Decision, Extraction, Text, accept
+from schemas import Answer, Decision, Extraction, Money, Text, accept
 from tests.builders import Note, entry, workflow
 
 
@@ -19,6 +19,7 @@ class Order(Extraction):
     due: datetime.date | None
     parties: Annotated[list[Annotated[str, Text(20)]], Field(max_length=3)]
     note: Annotated[str, Text(20)] = ""
+    price: Money | None = None
 
 
 def policy(note: Note, answer: Answer[Order]) -> Decision:
@@ -26,7 +27,15 @@ def policy(note: Note, answer: Answer[Order]) -> Decision:
 
 
 ORDERS = entry(workflow(extraction=Order, policy=policy))
-ORDER = {"pieces": 2, "weight": 1, "urgent": False, "due": "2024-05-17", "parties": ["a"], "note": ""}
+ORDER = {
+    "pieces": 2,
+    "weight": 1,
+    "urgent": False,
+    "due": "2024-05-17",
+    "parties": ["a"],
+    "note": "",
+    "price": None,
+}
 
 
 def test_what_is_checked_comes_back_as_it_is_stored() -> None:
@@ -48,7 +57,8 @@ def test_what_is_checked_comes_back_as_it_is_stored() -> None:
         ({"due": 0}, "due: "),
         ({"due": "17 May"}, "due: "),
         ({"parties": ["a", 7]}, r"parties\.1: "),
-        ({"parties": "a"}, "parties: "),
+        ({"parties": "a"}, "parties: write a list as JSON, such as"),
+        ({"price": "1,50"}, "price: write the amount in plain digits"),
     ],
 )
 def test_a_value_of_another_kind_is_refused_by_its_field(changed: dict[str, Any], told: str | None) -> None:
@@ -70,6 +80,9 @@ def test_a_value_of_another_kind_is_refused_by_its_field(changed: dict[str, Any]
         ("parties", '["a", "b"]', ["a", "b"]),
         ("note", "7", "7"),
         ("note", "null", "null"),
+        ("note", " seven ", " seven "),
+        ("due", " 2024-06-01\t", "2024-06-01"),
+        ("price", " 1.50 ", "1.50"),
         ("pieces", "many", "many"),
         ("parties", '["a", 7]', ["a", 7]),
         ("parties", '["a", ', '["a", '),

@@ -16,6 +16,7 @@ ACCOUNTS = """[
 @pytest.mark.parametrize(
     ("name", "value", "told"),
     [
+        ("DATABASE__URL", "sqlite:///", "names no file; write sqlite:///"),
         ("SPND__PER_DAY", "3", "PENSTOCK_SPND__PER_DAY: there is no section SPND, but SPEND"),
         ("SPEND__PER_DY", "3", "PENSTOCK_SPEND__PER_DY: "),
         ("SPEND__PER_DAY", "0", "PENSTOCK_SPEND__PER_DAY: "),

@@ -92,6 +92,15 @@ class Empty(Extraction):
     pass
 
 
+class Person(BaseModel):
+    born: date = Field(serialization_alias="birthday")
+
+
+class Renamed(Extraction):
+    class_: Annotated[str, Text(20)] = Field(alias="class")
+    person: Person
+
+
 def by_rules(fallback: object) -> dict[str, Any]:
     return {"on_failure": "degraded", "fallback": fallback}
 
@@ -112,6 +121,7 @@ WRONG: list[tuple[dict[str, Any], str, str, str]] = [
     ({"models": ("fast", "fast")}, "models", "twice", "once"),
     ({"event": dict}, "event", "is no Event", "Derive it"),
     ({"extraction": Note}, "extraction", "is no Extraction", "Derive it"),
+    ({"extraction": Renamed}, "extraction", "has aliases: birthday, class", "such as class_"),
     ({"extraction": Empty}, "extraction", "has no field", "Declare"),
     ({"prompt": " \n"}, "prompt", "is empty", "Say what"),
     ({"prompt": PROMPT_OF_ELEVEN_LINES}, "prompt", "more than 10 lines", 'PromptFile("notes.md")'),

@@ -10,6 +10,10 @@
   const save = document.querySelector("#save span");
   const claim = document.getElementById("claim");
   const HOLD_MS = 300_000;
+  // What was typed and is not saved, when the page is left: the session may have ended, the database be away.
+  const DRAFT = "draft";
+  const comment = document.getElementById("comment");
+  const whose = desk.getAttribute("action") + document.querySelector(".who b").textContent;
   let isSent = false;
 
   function compare() {
@@ -83,6 +87,23 @@
     desk.addEventListener("input", hold, { once: true });
     setInterval(() => { if (isHere) hold(); }, HOLD_MS);
   }
+  function keep() {
+    const values = Object.fromEntries(all(".field.changed").map((field) => [field.dataset.field, control(field).value]));
+    const typed = comment?.value ?? "";
+    if (typed || Object.keys(values).length) sessionStorage.setItem(DRAFT, JSON.stringify({ whose, values, typed }));
+  }
+  function takeUp() {
+    const draft = JSON.parse(sessionStorage.getItem(DRAFT));
+    sessionStorage.removeItem(DRAFT);
+    // After what could not be decided the server has sent it back already.
+    if (draft?.whose !== whose || document.getElementById("wrong")) return;
+    for (const field of fields) if (Object.hasOwn(draft.values, field.dataset.field)) control(field).value = draft.values[field.dataset.field];
+    if (comment) comment.value = draft.typed;
+    document.getElementById("kept").hidden = false;
+    desk.dispatchEvent(new Event("input"));
+  }
+  addEventListener("pagehide", keep);
+  takeUp();
   compare();
   document.getElementById("wrong")?.scrollIntoView({ block: "center" });
 })();

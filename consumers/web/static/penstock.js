@@ -89,6 +89,11 @@
 
   function start() {
     localTimes();
+    // On a phone the pages are a row that is wider than the screen.
+    document.querySelector(".rail [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+    // What was typed at the desk is kept until it is saved, or its writer goes.
+    if (document.querySelector(".said")) sessionStorage.clear();
+    document.querySelector("form.who")?.addEventListener("submit", () => sessionStorage.clear());
     for (const [id, act] of [["theme", turn], ["keys", () => sheet.showModal()]]) {
       const button = document.getElementById(id);
       button.hidden = false;
