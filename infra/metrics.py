@@ -30,6 +30,7 @@ MetricName = Literal[
     "penstock_ignored_total",  # by workflow: webhooks whose `adapt` said IGNORED
     "penstock_outbox_unpublished",  # messages that wait for the relay
     "penstock_audit_unsealed",  # committed audit records that wait for their seal
+    "penstock_audit_lag_seconds",  # how long the oldest of them has waited; above 60 something is wrong
     "penstock_reviews_waiting",  # by workflow: questions that wait for a person
     "penstock_spend_micros",  # by scope: total, workflow:NAME; spent on this UTC day, in micro-units
     "penstock_spend_cap_micros",  # by scope: the most that may be; no series where there is no cap

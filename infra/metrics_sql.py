@@ -122,10 +122,13 @@ def _of_queues(waiting: Queues, counted: Mapping[str, Balance]) -> list[Metric]:
     unpublished.add_metric([], waiting.unpublished)
     unsealed = _gauge("penstock_audit_unsealed", "Audit records that wait for their seal.")
     unsealed.add_metric([], waiting.unsealed)
+    lag = _gauge("penstock_audit_lag_seconds", "How long the oldest audit record has waited for its seal.")
+    lag.add_metric([], waiting.lag_seconds)
     none = dict.fromkeys(counted, 0)
     return [
         unpublished,
         unsealed,
+        lag,
         _by_workflow("penstock_events_due", "Events that may be claimed now.", {**none, **waiting.due}),
         _by_workflow(
             "penstock_reviews_waiting", "Questions that wait for a person.", {**none, **waiting.reviews}

@@ -10,14 +10,18 @@ from consumers.commands.doctor import Finding
 from consumers.commands.waiting import look
 from infra import database as databases
 from infra import probes, schema
+from infra.database import Database
 from infra.settings import ModelSettings, Settings
 from infra.store import administration
+from infra.store.seals import lag_seconds
 from pipeline import contracts
 from pipeline.catalogue import Catalogue
 from pipeline.errors import InvalidSettingsError, StoreUnavailable
 
 #: Leases and due times go by the database's clock alone; what is written in records by the process's.
 _SKEW_SECONDS: Final = 2.0
+#: The sealer comes by every second or so.
+_LAG_SECONDS: Final = 60.0
 
 
 async def database(settings: Settings) -> Sequence[Finding]:
@@ -35,7 +39,7 @@ async def database(settings: Settings) -> Sequence[Finding]:
         except InvalidSettingsError as error:
             return [*findings, _unmigrated(settings, str(error))]
         paused = await administration.paused_lanes(connected)
-        waiting = await look(connected, settings.spend)
+        waiting = [*await look(connected, settings.spend), *await _sealing(connected, settings)]
     except StoreUnavailable:
         cure = "Start it, or correct PENSTOCK_DATABASE__URL."
         return [Finding("problem", "database", f"{where} does not answer", cure)]
@@ -56,6 +60,15 @@ def _unmigrated(settings: Settings, found: str) -> Finding:
     if settings.is_embedded:
         return Finding("warning", "tables", found.partition(";")[0], f"{cure}, or: penstock dev")
     return Finding("problem", "tables", found.partition(";")[0], cure)
+
+
+async def _sealing(connected: Database, settings: Settings) -> Sequence[Finding]:
+    async with connected.read() as connection:
+        lag = await lag_seconds(connection)
+    if settings.is_embedded or lag <= _LAG_SECONDS:  # embedded: sealed while `penstock dev` runs
+        return []
+    found = f"the oldest audit record has waited {lag:.0f} s for its seal"
+    return [Finding("warning", "audit", found, "Start `penstock serve seal`; its log says what is wrong.")]
 
 
 def _paused(lane: str, who: str) -> Finding:

@@ -12,6 +12,7 @@ from infra import tables as t
 from infra.database import Database
 from infra.store.contents import read_contents
 from infra.store.reconciliation import in_flight, newest
+from infra.store.seals import lag_seconds
 from infra.store.statements import NOW
 from infra.store.words import complaints_id, envelopes, listed, read_words, restored
 from pipeline.errors import NotFound
@@ -154,6 +155,7 @@ class Queues:
     in_flight: Mapping[str, int]
     unpublished: int
     unsealed: int
+    lag_seconds: float
     reviews: Mapping[str, int]
 
 
@@ -169,5 +171,6 @@ async def queues(database: Database) -> Queues:
             in_flight=dict(await in_flight(connection)),
             unpublished=int((await connection.execute(outbox)).scalar_one()),
             unsealed=int((await connection.execute(unsealed)).scalar_one()),
+            lag_seconds=await lag_seconds(connection),
             reviews=dict((await connection.execute(reviews)).all()),
         )

@@ -67,6 +67,15 @@ async def unsealed(database: Database, *, at_most: int) -> int:
         return int((await connection.execute(select(func.count()).select_from(some))).scalar_one())
 
 
+async def lag_seconds(connection: AsyncConnection) -> float:
+    """How long the record has waited that is first in the queue; 0 when none waits."""
+    first = select(t.audit_unsealed.c.record_id).order_by(t.audit_unsealed.c.seq).limit(1).scalar_subquery()
+    query = select(NOW, t.audit_record.c.occurred_at).where(t.audit_record.c.id == first)
+    row = (await connection.execute(query)).first()
+    # A record's time is its process's, which may be ahead of the database's.
+    return 0.0 if row is None else max(0.0, (row[0] - row[1]).total_seconds())
+
+
 def as_seal(row: Mapping[Any, Any]) -> Seal:
     return Seal(**row)
 

@@ -6,7 +6,7 @@ import json
 import random
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -201,6 +201,23 @@ async def test_a_seal_beside_another_is_refused(database: Database, same: str) -
 
     with pytest.raises(IntegrityError):
         await write_row(database, t.audit_seal, fork | {same: getattr(made, same)})
+
+
+async def test_how_long_the_sealer_is_behind_is_told_by_the_record_that_waits_longest(
+    database: Database,
+) -> None:
+    async def lag() -> float:
+        async with database.read() as connection:
+            return await seals.lag_seconds(connection)
+
+    assert await lag() == 0
+    for number, age in enumerate((timedelta(hours=1), timedelta(0))):
+        record = noted("token_made", {"number": number}, scribe=SCRIBE, now=datetime.now(UTC) - age)
+        async with database.write() as connection:
+            await connection.execute(insert(database, t.audit_record), audit_row(record))
+    assert 3_590 < await lag() < 3_700
+    await sealed(database)
+    assert await lag() == 0
 
 
 async def test_a_key_of_another_name_does_not_sign_this_log(database: Database) -> None:

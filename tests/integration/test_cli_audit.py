@@ -189,6 +189,16 @@ def test_a_file_without_what_it_should_hold_is_named(sealed: Shell, option: str)
     assert sealed.penstock("audit", "verify", option, "nowhere").code == 3
 
 
+def test_the_doctor_tells_that_nobody_seals(shell: Shell) -> None:
+    several = {"PENSTOCK_KAFKA__BOOTSTRAP_SERVERS": "127.0.0.1:1", "PENSTOCK_SECRET": "0" * 64}
+
+    assert "penstock serve seal" in shell.separate("doctor", **several).out
+    assert "for its seal" not in shell.separate("doctor").out  # embedded: sealed while `dev` runs
+
+    seal(shell)
+    assert "for its seal" not in shell.separate("doctor", **several).out
+
+
 @pytest.mark.parametrize("option", ["--keys", "--checkpoint", "--since"])
 def test_a_file_that_cannot_be_read_is_no_difference(sealed: Shell, option: str) -> None:
     ended = sealed.penstock("audit", "verify", option, str(sealed.folder))

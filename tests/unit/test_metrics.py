@@ -153,6 +153,7 @@ async def test_counts_come_from_sql_with_zeros_from_the_start(database: Database
     assert value(found, "penstock_events_accepted_total", workflow="idle") == 0
     assert value(found, "penstock_outbox_unpublished") == 0
     assert value(found, "penstock_audit_unsealed") == 0
+    assert value(found, "penstock_audit_lag_seconds") == 0
     for outcome in Outcome:
         assert value(found, "penstock_events_outcome", workflow="idle", outcome=outcome.value) == 0
 
