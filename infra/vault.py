@@ -14,7 +14,7 @@ from typing import Final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from pipeline.errors import InvalidSettingsError
+from pipeline.errors import Conflict, InvalidSettingsError
 
 _NONCE_BYTES: Final = 12
 _KEY: Final = re.compile(r"[0-9a-f]{64}")
@@ -28,6 +28,16 @@ class Wrapped:
 
     key: bytes
     master_key_id: str
+
+
+class DamagedKey(Conflict):
+    """A wrapped data key was changed, or moved to another subject: nothing under it can be read."""
+
+    def __init__(self, subject: bytes) -> None:
+        super().__init__(
+            f"the data key of the subject {subject.hex()[:16]} was changed, or belongs to another: "
+            "restore its row of subject_key from a backup"
+        )
 
 
 @dataclass(frozen=True)
@@ -46,16 +56,16 @@ class Vault:
         return self._wrap(AESGCM.generate_key(256), subject)
 
     def unwrap(self, wrapped: Wrapped, subject: bytes) -> bytes:
-        """The data key; raises InvalidSettingsError without the master key that it is wrapped by."""
+        """The data key; raises DamagedKey, and InvalidSettingsError without the master key that wraps it."""
         if wrapped.master_key_id not in self.keys:
             raise lacking(wrapped.master_key_id)
         key = opened(self.keys[wrapped.master_key_id], wrapped.key, about=subject)
         if key is None:
-            raise ValueError("a wrapped key was changed, or moved to another subject")
+            raise DamagedKey(subject)
         return key
 
     def rewrap(self, wrapped: Wrapped, subject: bytes) -> Wrapped:
-        """The same data key under the current master key."""
+        """The same data key under the current master key; raises what `unwrap` does."""
         return self._wrap(self.unwrap(wrapped, subject), subject)
 
     def _wrap(self, key: bytes, subject: bytes) -> Wrapped:

@@ -5,6 +5,7 @@ the transaction that uses them and kept nowhere: an erasure counts for every pro
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 from uuid import UUID
@@ -15,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from infra import tables as t
 from infra.database import Database, vault_of
 from infra.store.statements import insert
-from infra.vault import Vault, Wrapped, lacking, opened, sealed
+from infra.vault import DamagedKey, Vault, Wrapped, lacking, opened, sealed
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,10 @@ async def read_where(connection: AsyncConnection, condition: Any) -> dict[UUID, 
 
 
 async def open_rows(connection: AsyncConnection, rows: Sequence[Row]) -> dict[UUID, Content]:
-    """The texts in rows that were read beside others; what was erased or is not kept is missing."""
+    """The texts in rows that were read beside others; what was erased or is not kept is missing.
+
+    So is what somebody changed: one such row holds up no others. `audit verify --texts` tells of it.
+    """
     keys = await data_keys(connection, {row.subject_hash for row in rows})
     found = {}
     for row in rows:
@@ -82,31 +86,40 @@ async def open_rows(connection: AsyncConnection, rows: Sequence[Row]) -> dict[UU
 
 
 async def data_keys(connection: AsyncConnection, subjects: Collection[bytes | None]) -> dict[bytes, bytes]:
-    """The data keys of these subjects; that of an erased one is missing."""
+    """The data keys of these subjects; one that was erased, or damaged, is missing."""
     wanted = [subject for subject in subjects if subject is not None]
     if not wanted:
         return {}
     held = t.subject_key.c.wrapped_key.is_not(None)
     query = select(t.subject_key).where(t.subject_key.c.subject_hash.in_(wanted), held)
     vault = _vault(connection)
-    rows = await connection.execute(query)
-    return {row.subject_hash: vault.unwrap(_wrapped(row), row.subject_hash) for row in rows}
+    keys = {}
+    for row in await connection.execute(query):
+        with suppress(DamagedKey):
+            keys[row.subject_hash] = vault.unwrap(_wrapped(row), row.subject_hash)
+    return keys
 
 
 async def make_keys(
     connection: AsyncConnection, database: Database, subjects: Collection[bytes | None]
 ) -> None:
-    """Give each subject a key that has none, or none any longer; an erasure waits until we are done."""
+    """Give each subject a key that has none, or none any longer; an erasure waits until we are done.
+
+    Raises DamagedKey: no text is accepted that nobody could read.
+    """
     wanted = sorted({subject for subject in subjects if subject is not None})
     if not wanted:
         return
     held = t.subject_key.c.wrapped_key.is_not(None)
-    query = select(t.subject_key.c.subject_hash).where(t.subject_key.c.subject_hash.in_(wanted), held)
+    query = select(t.subject_key).where(t.subject_key.c.subject_hash.in_(wanted), held)
     # Not FOR SHARE: PostgreSQL locks a row that was erased meanwhile before it finds out, and two who both
     # share it and then both give it a key would wait for each other.
     locked = query.order_by(t.subject_key.c.subject_hash).with_for_update(key_share=True)
-    have = set((await connection.scalars(locked)).all())
-    rows = [_new_key(_vault(connection), subject) for subject in wanted if subject not in have]
+    vault, have = _vault(connection), set()
+    for row in await connection.execute(locked):
+        vault.unwrap(_wrapped(row), row.subject_hash)
+        have.add(row.subject_hash)
+    rows = [_new_key(vault, subject) for subject in wanted if subject not in have]
     if rows:
         statement = insert(database, t.subject_key)
         new, kept = statement.excluded, t.subject_key.c

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from infra import tables as t
 from infra.database import Database
 from infra.store.commit import audit_row
-from infra.store.holds import Hold, holds_on
+from infra.store.holds import Hold, freeze, holds_on
 from infra.store.statements import NOW, insert
 from infra.store.words import envelopes
 from pipeline.copies import said
@@ -88,6 +88,7 @@ async def erase(database: Database, subject: bytes, record: Callable[[Found], Au
     """
     events = _events(subject)
     async with database.write() as connection:
+        await freeze(connection)
         # In the order of everybody else: events, then keys. Who accepts one more meanwhile waits, or is seen.
         await connection.execute(events.order_by(t.event.c.event_id).with_for_update())
         own = t.subject_key.c.subject_hash == subject

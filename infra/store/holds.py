@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import RowMapping, delete, exists, or_, select
+from sqlalchemy import RowMapping, delete, exists, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from infra import tables as t
@@ -67,6 +67,15 @@ async def holds_on(connection: AsyncConnection, subject: bytes) -> Sequence[Hold
     theirs = select(t.event.c.event_id).where(t.event.c.subject_hash == subject, _keeps()).exists()
     query = select(t.hold).where(or_(t.hold.c.subject_hash == subject, theirs)).order_by(t.hold.c.created_at)
     return [_hold(row) for row in (await connection.execute(query)).mappings()]
+
+
+async def freeze(connection: AsyncConnection) -> None:
+    """No hold comes until this transaction ends: for who looks what is held, in order to remove the rest.
+
+    One that was being written is waited for. SQLite has a single writer anyway.
+    """
+    if connection.dialect.name == "postgresql":
+        await connection.execute(text("LOCK TABLE hold IN SHARE MODE"))
 
 
 def is_held() -> Any:

@@ -18,7 +18,7 @@ from infra import tables as t
 from infra.columns import later
 from infra.database import Database, whole
 from infra.store.commit import audit_row
-from infra.store.holds import is_held
+from infra.store.holds import freeze, is_held
 from infra.store.reconciliation import PRUNED_OUTCOME, newest
 from infra.store.statements import NOW, count, insert
 from infra.store.versions import PUBLISHED
@@ -94,6 +94,7 @@ async def _step(
     shard: int,
 ) -> tuple[_Mark | None, Counter[str]]:
     async with database.write() as connection:
+        await freeze(connection)
         rows = (await connection.execute(_finished(kind, workflow, age, mark))).all()
         if not rows:
             return None, Counter()
@@ -230,6 +231,7 @@ async def _topics_step(
         .with_for_update(skip_locked=True, of=t.outbox)
     )
     async with database.write() as connection:
+        await freeze(connection)
         rows = (await connection.execute(query)).all()
         if not rows:
             return 0, Counter()

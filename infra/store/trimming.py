@@ -20,7 +20,7 @@ from infra import tables as t
 from infra.columns import later
 from infra.database import Database, whole
 from infra.store.commit import audit_row
-from infra.store.holds import is_held
+from infra.store.holds import freeze, is_held
 from infra.store.statements import insert
 from pipeline.copies import said
 from pipeline.errors import Conflict
@@ -67,6 +67,7 @@ async def trim(database: Database, age: timedelta, record: Scribed) -> Counter[s
 
 async def _step(database: Database, age: timedelta, record: Scribed) -> Counter[str]:
     async with database.write() as connection:
+        await freeze(connection)
         cut = await _cut(connection, age)
         if cut is None:
             return Counter()

@@ -1,10 +1,11 @@
 """Events with a subject, worked on to their end, and every byte of a database to look for their texts in."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
+from uuid import UUID, uuid4
 
 from sqlalchemy import make_url, select
 from sqlmodel import SQLModel
@@ -14,6 +15,7 @@ from infra.store import LogPublisher, SqlStore
 from infra.store.cache import Kept
 from infra.store.erasure import Found
 from infra.vault import Vault, vault
+from pipeline.retention import PRUNED, account
 from pipeline.subject import subject_hash
 from pipeline.trail import noted
 from schemas import review
@@ -71,6 +73,10 @@ async def publish(store: SqlStore) -> None:
 def erasure(found: Found) -> AuditRecord:
     nonce = f"{found.events}/{found.keys}"
     return noted("erasure", {"events": found.events}, scribe=SCRIBE, now=NOW, nonce=nonce)
+
+
+def pruned(kind: str, removed: Mapping[str, int], events: Sequence[UUID]) -> AuditRecord:
+    return noted(PRUNED, account(kind, removed, events), scribe=SCRIBE, now=NOW, nonce=str(uuid4()))
 
 
 async def everything(database: Database, *, without: Sequence[str] = ()) -> bytes:

@@ -1,6 +1,6 @@
 """What is older than its kind is kept goes; the books, the holds and the versions still stand."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID, uuid4
@@ -18,12 +18,12 @@ from infra.store.status import status
 from pipeline.errors import Conflict, Erased, NotFound
 from pipeline.ports import Admission
 from pipeline.process import process
-from pipeline.retention import PRUNED, Terms, account
+from pipeline.retention import Terms
 from pipeline.trail import noted
 from pipeline.verify import Findings
-from schemas.changeset import AuditRecord, Changeset
+from schemas.changeset import Changeset
 from tests.builders import NOW, SCRIBE, FakeModel, entry, world
-from tests.contract.private import MARK, VAULT, about, live, publish, whose
+from tests.contract.private import MARK, VAULT, about, live, pruned, publish, whose
 from tests.contract.private import erasure as record_of
 from tests.contract.scenes import LANE, amount_of, balance, gave_up, note, replay_of, rows
 
@@ -41,10 +41,6 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 @pytest.fixture
 def store(database: Database) -> SqlStore:
     return SqlStore(database, SCRIBE)
-
-
-def pruned(kind: str, removed: Mapping[str, int], events: Sequence[UUID]) -> AuditRecord:
-    return noted(PRUNED, account(kind, removed, events), scribe=SCRIBE, now=NOW, nonce=str(uuid4()))
 
 
 async def prune(store: SqlStore, **terms: timedelta) -> dict[str, int]:

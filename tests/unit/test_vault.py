@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.vault import Wrapped, new_master_key, opened, sealed, vault
+from infra.vault import DamagedKey, Wrapped, new_master_key, opened, sealed, vault
 from pipeline.errors import InvalidSettingsError
 
 OLD, NEW = "1" * 64, "2" * 64
@@ -58,7 +58,7 @@ def test_a_wrapped_key_is_of_use_to_its_own_subject_only() -> None:
     wrapped = vault(OLD).new_key(SUBJECT)
 
     for kept, subject in ((wrapped, b"another"), (Wrapped(b"x" * 60, wrapped.master_key_id), SUBJECT)):
-        with pytest.raises(ValueError, match="moved to another subject"):
+        with pytest.raises(DamagedKey, match="was changed, or belongs to another"):
             vault(OLD).unwrap(kept, subject)
 
 
