@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from infra.store.search import Found
+from pipeline.copies import told
 
 COLUMNS: Final = (
     "id", "kind", "occurred_at", "actor", "event_id", "revision", "workflow", "version", "outcome", "code",
@@ -18,7 +19,7 @@ _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 def summary(found: Found) -> dict[str, Any]:
     """The columns, ready for JSON."""
-    told = {
+    columns = {
         **{name: getattr(found, name) for name in COLUMNS if name not in ("actor", "leaf")},
         "id": str(found.id),
         "occurred_at": found.occurred_at.isoformat(),
@@ -26,18 +27,19 @@ def summary(found: Found) -> dict[str, Any]:
         "event_id": None if found.event_id is None else str(found.event_id),
         "leaf": found.leaf.hex(),
     }
-    return {name: told[name] for name in COLUMNS}
+    return {name: columns[name] for name in COLUMNS}
 
 
 def whole(found: Found) -> dict[str, Any]:
     """The columns, and the record: read, and as the text whose UTF-8 bytes its leaf is the hash of."""
-    canonical = found.canonical.decode()
-    return {**summary(found), "record": json.loads(canonical), "canonical": canonical}
+    record = told(found.id, found.canonical)
+    return {**summary(found), "record": record, "canonical": found.canonical.decode()}
 
 
 def jsonl(rows: Sequence[Found]) -> str:
     """A line of JSON for each: its columns, and the text that its leaf is the hash of."""
-    lines = ({**summary(row), "canonical": row.canonical.decode()} for row in rows)
+    # Bytes that somebody changed so that they are no text do not end an export: what verifies it finds them.
+    lines = ({**summary(row), "canonical": row.canonical.decode(errors="replace")} for row in rows)
     return "".join(json.dumps(line) + "\n" for line in lines)
 
 

@@ -4,7 +4,6 @@ Results are told; the texts of the event and of the models only to who may read 
 here as its size and its SHA-256 under the event's salt, which is how the audit trail refers to it too.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
@@ -17,6 +16,7 @@ from infra.store import history, read
 from infra.store.history import Mark
 from infra.store.read import Story
 from infra.store.texts import Texts
+from pipeline import copies
 
 Row = RowMapping | Mapping[str, Any]
 
@@ -139,5 +139,5 @@ def _audit(row: Row) -> dict[str, Any]:
         "actor": {"kind": row["actor_kind"], "name": row["actor_name"]},
         "occurred_at": row["occurred_at"],
         "leaf": row["leaf"].hex(),
-        "record": json.loads(row["canonical"]),
+        "record": copies.told(row["id"], row["canonical"]),
     }

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, Final, Protocol
 
+from pipeline.errors import Conflict
 from pipeline.lookup import took_ms, words
 
 
@@ -47,6 +48,17 @@ _COPIED: Final = (
     "took_ms",
     "words",
 )
+
+
+def told(own: object, canonical: Any) -> dict[str, Any]:
+    """What a record says, for who asked for this one; raises Conflict where its bytes say nothing more."""
+    try:
+        found = json.loads(canonical.decode())
+    except (AttributeError, ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise Conflict(f"somebody changed the bytes of record {own}: run `penstock audit verify`")
+    return found
 
 
 def said(canonical: Any, kind: str) -> Mapping[str, Any]:

@@ -32,7 +32,7 @@ def checked(entry: Entry, data: Any) -> dict[str, Any]:
     if problems:
         told = "; ".join(f"{place or 'the result'}: {message}" for place, message in problems[:_NAMED])
         fields = {place.partition(".")[0].partition("[")[0] for place, _ in problems}
-        raise InvalidCorrection(f"does not fit {entry.workflow.extraction.__name__}: {told}", fields=fields)
+        raise InvalidCorrection(f"does not fit {entry.workflow.name}: {told}", fields=fields)
     value: dict[str, Any] = _read(entry, data).model_dump(mode="json")
     return value
 

@@ -128,6 +128,7 @@ def show(record: str, /, *, as_json: Json = False) -> None:
     from consumers.commands.running import deployed, run
     from consumers.commands.verifying import record_named
     from infra.store import proofs, search
+    from pipeline.copies import told
 
     wanted = record_named(record)
 
@@ -140,10 +141,10 @@ def show(record: str, /, *, as_json: Json = False) -> None:
     found, sealed = run(work())
     place, seal = sealed or (None, None)
     if as_json:
-        told = seal and {"place": place, "batch": seal.batch, "sealed_at": seal.sealed_at, "key": seal.key}
-        output.emit_json({**records.whole(found), "seal": told})
+        under = seal and {"place": place, "batch": seal.batch, "sealed_at": seal.sealed_at, "key": seal.key}
+        output.emit_json({**records.whole(found), "seal": under})
         return
-    output.say(json.dumps(json.loads(found.canonical), indent=2, ensure_ascii=False))
+    output.say(json.dumps(told(found.id, found.canonical), indent=2, ensure_ascii=False))
     output.say(f"leaf {found.leaf.hex()}")
     if seal is None:
         output.say("not sealed yet")

@@ -16,6 +16,7 @@ from consumers.filters import Filters
 from consumers.web.site import Site
 from infra.store import proofs, search
 from infra.store.search import Found, Place
+from pipeline.copies import told
 from schemas.decision import STATES
 from schemas.kinds import RECORD_KINDS
 
@@ -79,9 +80,9 @@ def _add_record(routes: APIRouter, site: Site) -> None:
         caller, found = await site.reader(request), await search.one(database, record_id)
         async with database.read() as connection:
             seal = await proofs.seal_of(connection, record_id)
-        told = json.loads(found.canonical)
-        laid_out = json.dumps(told, indent=2, ensure_ascii=False)
-        return site.page("record.html", request, caller, found=found, told=told, seal=seal, text=laid_out)
+        record = told(record_id, found.canonical)
+        laid_out = json.dumps(record, indent=2, ensure_ascii=False)
+        return site.page("record.html", request, caller, found=found, told=record, seal=seal, text=laid_out)
 
 
 def _values(site: Site, request: Request, page: list[Found] | None) -> dict[str, Any]:

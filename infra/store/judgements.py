@@ -1,6 +1,5 @@
 """A workflow in, the audit records of its reviewed events out, event by event; and how much sample waits."""
 
-import json
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
@@ -11,6 +10,7 @@ from sqlalchemy import func, select
 
 from infra import tables as t
 from infra.database import Database
+from pipeline.copies import said
 
 #: The newest so many reviewed events are measured; more of them hardly make an interval narrower.
 MAX_EVENTS: Final = 10_000
@@ -57,9 +57,10 @@ async def sample_waiting(database: Database, workflow: str) -> int:
 
 async def _records(database: Database, ids: Sequence[UUID]) -> list[list[dict[str, Any]]]:
     own = t.audit_record.c
-    query = select(own.event_id, own.canonical).where(own.event_id.in_(ids), own.kind.in_(_KINDS))
+    query = select(own.event_id, own.kind, own.canonical).where(own.event_id.in_(ids), own.kind.in_(_KINDS))
     by_event: defaultdict[UUID, list[dict[str, Any]]] = defaultdict(list)
     async with database.read() as connection:
         for row in await connection.execute(query):
-            by_event[row.event_id].append(json.loads(row.canonical))
+            if record := said(row.canonical, row.kind):
+                by_event[row.event_id].append(dict(record))
     return [by_event[event_id] for event_id in ids]

@@ -100,6 +100,22 @@ def test_a_change_is_named_and_the_exit_code_is_1(sealed: Shell) -> None:
     assert any(one["what"] == "its column outcome says approved, its bytes say dead" for one in named)
 
 
+@pytest.mark.parametrize("bytes", ["X'FF00'", "CAST('nothing' AS BLOB)", "CAST('[]' AS BLOB)"])
+def test_who_asks_for_a_record_that_says_nothing_any_more_is_told_to_verify(
+    sealed: Shell, bytes: str
+) -> None:
+    (record, event) = rows(sealed, "SELECT id, event_id FROM audit_record WHERE outcome = 'dead'")[0]
+    forge(sealed, f"UPDATE audit_record SET canonical = {bytes} WHERE outcome = 'dead'")
+
+    for asked in (("show", record), ("show", record, "--json"), ("explain", event)):
+        ended = sealed.penstock("audit", *asked)
+        assert ended.code == 4, ended.err
+        assert "somebody changed the bytes of record" in ended.err
+        assert "penstock audit verify" in ended.err
+    assert len(sealed.penstock("audit", "export").out.splitlines()) == 3
+    assert audited(sealed).code == 1
+
+
 def test_a_log_that_begins_anew_is_not_the_one_whose_checkpoint_was_kept(sealed: Shell) -> None:
     forge(
         sealed,

@@ -116,7 +116,7 @@ def test_the_record_has_paths_and_salted_hashes_and_no_value() -> None:
     ],
 )
 def test_a_correction_that_does_not_fit_names_the_field(data: Any, told: str) -> None:
-    with pytest.raises(InvalidCorrection, match=f"does not fit Facts: {told}"):
+    with pytest.raises(InvalidCorrection, match=f"does not fit notes: {told}"):
         correct(subject(), ENTRY, data, VERDICT)
 
 
