@@ -65,7 +65,7 @@ def test_a_value_of_another_kind_is_refused_by_its_field(changed: dict[str, Any]
     if told is None:
         assert checked(ORDERS, {**ORDER, **changed})["pieces"] == 2
         return
-    with pytest.raises(InvalidCorrection, match=f"does not fit Order: {told}"):
+    with pytest.raises(InvalidCorrection, match=f"does not fit notes: {told}"):
         checked(ORDERS, {**ORDER, **changed})
 
 
