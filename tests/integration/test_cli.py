@@ -29,6 +29,7 @@ from pipeline import receive, record
 from pipeline.catalogue import Entry, load
 from pipeline.claim import Claimed
 from pipeline.errors import InvalidEvent
+from pipeline.spend import asked_of
 from pipeline.workflows.receipts import Receipt
 from schemas import Answer, accept
 from schemas.changeset import Changeset
@@ -180,7 +181,8 @@ async def decided(store: SqlStore, claimed: Claimed, entry: Entry) -> Changeset:
     await store.journal([(one, claimed.event) for one in attempts])
     found = Receipt(company=f"Harbour {OVERRIDE}Cafe", date=None, address=None, total=None)
     answer = Answer(found, tuple(attempts))
-    return record.decided(claimed, entry, accept(), answer, now=NOW, scribe=SCRIBE)
+    changeset = record.decided(claimed, entry, accept(), answer, now=NOW, scribe=SCRIBE)
+    return replace(changeset, asked=asked_of(attempts))
 
 
 def rows(shell: Shell, query: str) -> list[tuple[Any, ...]]:
