@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Final
 
 import pytest
@@ -19,7 +18,7 @@ from pipeline.record import decided, refused
 from pipeline.trail import PAYLOAD_READ
 from schemas import review
 from schemas.evidence import EvidenceMap, Grounding, Verdict
-from tests.api_world import JSON, Api, database, running
+from tests.api_world import JSON, Api, running
 from tests.browser.test_pages import browsing, violations
 from tests.builders import SCRIBE, Facts, answer_of, entry
 from tests.contract.scenes import note
@@ -29,12 +28,6 @@ ATTACK: Final = (
     "![x](https://evil.example/x.png) {{ 7 * 7 }} \u202etxet eht snrut \0 NUL\n"
 )
 LONG: Final = "Oban, 12.50. " + "word " * 40_000
-
-
-@pytest.fixture
-async def rows(tmp_path: Path) -> AsyncIterator[Database]:
-    async with database("sqlite", tmp_path) as made:
-        yield made
 
 
 @pytest.fixture

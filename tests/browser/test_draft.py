@@ -1,7 +1,6 @@
 """What was typed at the desk, when it cannot be saved: it is there again once its writer is back."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 from playwright.async_api import Page, expect
@@ -10,19 +9,13 @@ from sqlalchemy import delete
 from infra import tables
 from infra.database import Database
 from infra.store import reviews
-from tests.api_world import Api, database, running
+from tests.api_world import Api, running
 from tests.browser.test_desk import at, waiting
 from tests.browser.test_pages import browsing
 from tests.contract.scenes import note
 from tests.people import PASSWORD, add_user
 
 DESK = f"/review/{note(1).event_id}"
-
-
-@pytest.fixture
-async def rows(tmp_path: Path) -> AsyncIterator[Database]:
-    async with database("sqlite", tmp_path) as made:
-        yield made
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from pipeline.errors import InvalidEvent
 from pipeline.record import dead_at_the_door, decided
 from schemas import accept, review
 from schemas.event import Identity
-from tests.api_world import Api, database, running
+from tests.api_world import Api, running
 from tests.browser.chromium import ARGUMENTS, CHROMIUM
 from tests.builders import SCRIBE, Facts, answer_of, entry
 from tests.contract.scenes import note, tried
@@ -49,12 +49,6 @@ PAGES: Final = {
     "record": "/audit/RECORD",
     "not found": "/workflows/none",
 }
-
-
-@pytest.fixture
-async def rows(tmp_path: Path) -> AsyncIterator[Database]:
-    async with database("sqlite", tmp_path) as made:
-        yield made
 
 
 @pytest.fixture

@@ -1,15 +1,17 @@
 """Events with a subject, worked on to their end, and every byte of a database to look for their texts in."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
 from uuid import UUID, uuid4
 
+import pytest
 from sqlalchemy import make_url, select
 from sqlmodel import SQLModel
 
+from infra import database as databases
 from infra.database import Database
 from infra.store import LogPublisher, SqlStore
 from infra.store.cache import Kept
@@ -30,6 +32,14 @@ VAULT: Final[Vault] = vault(OLD_KEY)
 #: In every place that can hold a text: event, message key, CloudEvents subject, request, answer, complaint,
 #: reason, result and message.
 MARK: Final = "Imogen"
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """With the master key."""
+    database = databases.connect(database_url, pool_size=8, vault=VAULT)
+    yield database
+    await database.close()
 
 
 def whose(name: str) -> bytes:

@@ -1,25 +1,18 @@
 """A data key that somebody changed: its subject's texts are unreadable, and nothing else is held up."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 from sqlalchemy import update
 
-from infra import database as databases
 from infra import tables as t
 from infra.database import Database
 from infra.store import SqlStore, deviations
 from infra.vault import DamagedKey
 from tests.builders import SCRIBE
-from tests.contract.private import MARK, VAULT, about, whose
+from tests.contract import private
+from tests.contract.private import MARK, about, whose
 from tests.contract.scenes import LANE, amount_of, note
 
-
-@pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    database = databases.connect(database_url, pool_size=8, vault=VAULT)
-    yield database
-    await database.close()
+database = private.database
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from uuid import uuid4
 
 import pytest
 
-from infra import database as databases
 from infra import tables as t
 from infra.database import Database
 from infra.store import SqlStore, erasure, retention
@@ -19,16 +18,12 @@ from infra.store.statements import insert
 from pipeline.errors import Conflict
 from pipeline.retention import Terms
 from tests.builders import NOW, SCRIBE
-from tests.contract.private import MARK, VAULT, about, live, pruned, publish, whose
+from tests.contract import private
+from tests.contract.private import MARK, about, live, pruned, publish, whose
 from tests.contract.private import erasure as record_of
 from tests.contract.scenes import amount_of
 
-
-@pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    database = databases.connect(database_url, pool_size=8, vault=VAULT)
-    yield database
-    await database.close()
+database = private.database
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
@@ -25,6 +24,7 @@ from pipeline.receive import Record
 from schemas.changeset import Changeset
 from tests.builders import NOW, SCRIBE, STAMP, FakeModel, entry, workflow, world
 from tests.conftest import Shelf
+from tests.contract import private
 from tests.contract.private import (
     MARK,
     NEW_KEY,
@@ -42,12 +42,7 @@ from tests.contract.private import (
 )
 from tests.contract.scenes import LANE, amount_of, balance, gave_up, note, replay_of, rows, tried
 
-
-@pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    database = databases.connect(database_url, pool_size=8, vault=VAULT)
-    yield database
-    await database.close()
+database = private.database
 
 
 @pytest.fixture

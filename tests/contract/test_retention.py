@@ -1,6 +1,5 @@
 """What is older than its kind is kept goes; the books, the holds and the versions still stand."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID, uuid4
@@ -8,7 +7,6 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import delete, update
 
-from infra import database as databases
 from infra import tables as t
 from infra.database import Database
 from infra.store import SqlStore, administration, erasure, history, joins, retention, versions
@@ -23,19 +21,15 @@ from pipeline.trail import noted
 from pipeline.verify import Findings
 from schemas.changeset import Changeset
 from tests.builders import NOW, SCRIBE, FakeModel, entry, world
-from tests.contract.private import MARK, VAULT, about, live, pruned, publish, whose
+from tests.contract import private
+from tests.contract.private import MARK, about, live, pruned, publish, whose
 from tests.contract.private import erasure as record_of
 from tests.contract.scenes import LANE, amount_of, balance, gave_up, note, replay_of, rows
 
+database = private.database
+
 #: The events of the tests were decided on in 2024.
 OLD, ANCIENT = timedelta(days=1), timedelta(days=36_500)
-
-
-@pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    database = databases.connect(database_url, pool_size=8, vault=VAULT)
-    yield database
-    await database.close()
 
 
 @pytest.fixture

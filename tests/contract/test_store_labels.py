@@ -1,6 +1,6 @@
 """Golden cases from reviews: rows that refer to events, and go where their events go."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
@@ -8,7 +8,6 @@ from uuid import UUID
 import pytest
 from sqlalchemy import delete, func, select
 
-from infra import database as databases
 from infra import tables as t
 from infra.database import Database
 from infra.store import SqlStore, erasure, history, labels
@@ -18,20 +17,16 @@ from pipeline.trail import noted
 from schemas import review
 from schemas.changeset import Actor, AuditRecord, Changeset
 from tests.builders import NOW, SCRIBE, entry
-from tests.contract.private import MARK, VAULT, about, everything, live, publish, whose
+from tests.contract import private
+from tests.contract.private import MARK, about, everything, live, publish, whose
 from tests.contract.private import erasure as record_of
 from tests.contract.scenes import LANE, claimed, succeeded
+
+database = private.database
 
 WHO = "os:ada@desk"
 DECIDED = NOW + timedelta(hours=1)
 VERDICT = Verdict(replace(SCRIBE, actor=Actor("person", WHO)), DECIDED)
-
-
-@pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    database = databases.connect(database_url, pool_size=8, vault=VAULT)
-    yield database
-    await database.close()
 
 
 @pytest.fixture
