@@ -136,7 +136,7 @@ def serve(deployment: Deployment) -> None:
     # Not at `worker_init`: Celery logs what a receiver raises and goes on without the loop.
     worker.start()
     # Events are claimed from here on, and Celery takes its time until it listens to signals itself.
-    signal.signal(signal.SIGTERM, _leave)
+    signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=_leave, args=[worker]).start())
 
     def stop_aside(**_: Any) -> None:
         """The signal comes on Celery's own thread, which must go on to take no more bells."""
@@ -166,5 +166,8 @@ def serve(deployment: Deployment) -> None:
         worker.stop()
 
 
-def _leave(*_: Any) -> None:
-    raise SystemExit(0)
+def _leave(worker: Worker) -> None:
+    """End, on a thread: what a signal raises is lost where it meets a callback of Python itself."""
+    worker.stop()
+    sentry.flush()
+    os._exit(0)
