@@ -488,6 +488,15 @@ async def test_each_further_call_settles_those_before_it_and_is_reserved() -> No
         Reservation(2, 100, spent=20, charge=Charge(10)),
     ]
     assert (end.charge, end.result.cost_micros) == (Charge(10), 30)
+    last = model.calls[-1].alias
+    assert end.asked is not None
+    assert (last, end.asked.answered, end.asked.answered_by_first) == ("strong", True, False)
+
+
+async def test_what_nobody_was_asked_for_says_so() -> None:
+    end = await outcome_of(claimed(crashes=MAX_CRASHES + 1), FakeModel())
+
+    assert end.asked is None
 
 
 async def test_calls_of_an_earlier_claim_are_not_charged_again() -> None:

@@ -19,9 +19,10 @@ from pipeline.publish import AUDIT_TOPIC, content_id
 from pipeline.record import bury, dead_at_the_door, decided, degraded, given_up
 from pipeline.storable import flaw
 from schemas import Decision, accept, reject, review
-from schemas.changeset import Changeset, ClaimToken, NewEvent
+from schemas.changeset import Asked, Changeset, ClaimToken, NewEvent
 from schemas.decision import Outcome
 from schemas.event import Origin
+from schemas.extraction import Charge
 from schemas.messages import DeadLetter, ResultMessage, WithdrawnMessage, published
 from tests.builders import NOW, SCRIBE, TOKEN, Facts, answer_of, attempt, claimed, entry, received
 
@@ -261,14 +262,15 @@ def test_a_nul_is_found_wherever_it_is(data: dict[str, Any]) -> None:
 
 
 def test_a_buried_event_is_dead_under_the_same_guard_and_tells_why() -> None:
-    written = changeset(review("large"))
+    asked = Asked("m-1", NOW, answered=True, answered_by_first=True)
+    written = replace(changeset(review("large")), asked=asked, charge=Charge(10))
 
     buried = bury(written, MessageTooLarge(), scribe=SCRIBE)
 
     assert buried.result.outcome is Outcome.DEAD
     assert buried.result.data is None
     assert buried.result.id == written.result.id
-    assert buried.guard == written.guard
+    assert (buried.guard, buried.asked, buried.charge) == (written.guard, asked, Charge(10))
     assert buried.review is None
     assert topics(buried) == ["notes.written.v1.dead", AUDIT_TOPIC]
     assert body(buried, "notes.written.v1.dead")["reason"] == "message_too_large"

@@ -2,13 +2,14 @@
 
 from dataclasses import replace
 from decimal import Decimal
+from uuid import uuid4
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.record import cost_of
-from pipeline.spend import Caps, Prices, Rate, charge_of, cost_micros, fit, worst_case_micros
+from pipeline.spend import Caps, Prices, Rate, asked_of, charge_of, cost_micros, fit, worst_case_micros
 from schemas.extraction import Charge, Usage
 from tests.builders import attempt
 
@@ -104,3 +105,19 @@ def test_a_charge_counts_what_nobody_told_apart() -> None:
     ]
 
     assert charge_of(calls) == Charge(17, unknown=7)
+
+
+def test_who_was_asked_is_told_by_the_last_call_and_whether_the_first_model_was_enough() -> None:
+    failed = attempt("unusable_output")
+    strong = replace(attempt(step=1), alias="strong", model_asked="large")
+    hit = replace(attempt(), original_id=uuid4())
+
+    told = [asked_of(attempts) for attempts in ([failed, strong], [failed], [attempt()], [hit])]
+
+    assert [one and (one.model, one.answered, one.answered_by_first) for one in told] == [
+        ("large", True, False),
+        (failed.model_asked, False, False),
+        (failed.model_asked, True, True),
+        (hit.model_asked, False, False),
+    ]
+    assert asked_of([]) is None
