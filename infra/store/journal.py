@@ -50,7 +50,7 @@ async def _insert(
     try:
         async with connection.begin_nested():
             await connection.execute(statement, rows)
-    except IntegrityError:  # seldom, and RETURNING costs as much as all the rest
+    except IntegrityError:  # seldom; RETURNING for all would cost a third more
         some = statement.on_conflict_do_nothing().returning(t.attempt.c.id)
         return set(await connection.scalars(some, rows))
     return {row["id"] for row in rows}
